@@ -1,0 +1,272 @@
+"""
+The grammar: which bytes of a log line matter.
+
+Bytes in, values out: no I/O, no logging, no counting, no knowledge of what a message means.
+
+Two readings of the same grammar stand here.  `Grammar.find_rows` goes over a whole chunk with one
+compiled pattern and is what makes catching up fast; `Grammar.read_line` reads one line and is the
+one to read first.  Whatever the fast pattern is not sure of it hands over whole, as `Row.line` or
+`Row.message`, so that there is one answer, not two; tests/test_record.py holds them together.
+
+Log bytes are hostile: everything is anchored at the start of a line, only whole runs of tags are
+taken, and possessive quantifiers keep every pattern linear.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+# --- timestamps -------------------------------------------------------------------------------
+
+# RFC 3164, 4.1.2: "Mmm dd hh:mm:ss", the day padded with a blank.  Some daemons add a fraction
+# (journalctl -o short-precise).
+TRADITIONAL = rb"[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?+"
+
+# RFC 3339, 5.6, and what sites make of it: a blank for the T, no offset, an offset without a colon
+# (journalctl -o short-iso).
+ISO = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?+(?:Z|[+-]\d\d:?+\d\d)?+"
+
+# RFC 3164, 4.1.1: facility * 8 + severity.
+PRI = rb"<\d{1,3}>"
+
+# milter-manager's own file: optional items [level][domain], then the time in UTC.
+OWN_TIME = rb"\[" + ISO + rb"\]"
+OWN = rb"(?:\[[a-z|]++\])?+(?:\[[\w-]*+\])??" + OWN_TIME
+
+# --- who wrote it -----------------------------------------------------------------------------
+
+# A name, an FQDN or an IPv4 address holds no colon, so that "postfix/smtpd[1]:" in a template
+# without a host is never taken for one; an IPv6 address holds at least two.
+HOST = rb"(?:[^\s:\[\]]++ |(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]*+(?:%\w++)?+ )?+"
+
+# RFC 5424, 6.3: "-" or elements whose values escape '"', '\' and ']'.
+STRUCTURED_DATA = rb'(?:-|(?:\[(?:[^\]"\\]|"(?:[^"\\]|\\.)*+")*+\])++)'
+
+# ../src/milter-manager.c:682: cb_client_finished(): -- the own file's last items
+SOURCE = rb"(?: [^\s:\[]++(?::\d++)?+)?+(?:: [\w.]++\(\))?+"
+
+# --- what was said ----------------------------------------------------------------------------
+
+# Letters, digits, hyphen and underscore by the documentation; [client][option][deprecated] adds
+# the option, hyphens in front.  A tag never starts with a digit: that is an id or a time.
+TAG = rb"\[-{0,2}[A-Za-z_][\w-]*+\]"
+
+REPEATED = re.compile(rb"message repeated (\d{1,9}) times: \[ (.*)\]", re.DOTALL)
+
+MESSAGE = re.compile(
+    rb" *+"
+    rb"(\[statistics\] )?+"  # the only level that syslog shows
+    rb"(?:\[\d++\] )?+"  # session or child
+    rb"((?:" + TAG + rb")*+)"
+    rb"(?:\[([-+]?\d[^\]\s]*+)\])?+"  # elapsed, %g of C's printf
+    rb"(?:\((\d{1,20})\))?+"  # the id that statistics carry
+    rb"(.*+)",
+    re.DOTALL,
+)
+
+# The share of MESSAGE that makes up nearly all of a log: lower-case tags, statistics, headers short
+# enough not to have been cut.  The header's value is left out, it is nobody's business.
+FAST_MESSAGE = (
+    rb"(?:\[\d++\] (?!\[statistics\] ))?+"
+    rb"((?:\[statistics\] )?+(?:\[[a-z][a-z-]*+\])++)"
+    rb"(?:\(\d{1,20}\)(?:: <([^>\n]{1,80}+)>=(?:<.{0,700}>:(?= .{0,100}$))?+|(?=[: ]|$))"
+    rb"|\[(-?\d[\d.e+-]*+)\]\((\d{1,20})\)(?=:|$)"
+    rb"|(?= |$))"
+    rb"(.*+)"
+)
+
+SYSLOG_SEVERITIES = (
+    "critical", "critical", "critical", "error", "warning", "message", "info", "debug",
+)  # fmt: skip
+OWN_LEVELS = frozenset(
+    ("critical", "error", "warning", "message", "info", "debug", "trace", "statistics", "profile"),
+)
+
+# Lengths, in bytes behind the tags, at which syslog may have cut a line: rsyslog near 8 KiB (8,095
+# bytes in all seen), old ones at 1 KiB.
+CUT_LENGTHS = (range(930, 1025), range(7900, 8300))
+
+
+class Row(NamedTuple):
+    """
+    One line of the programs as the fast pattern sees it; what it does not have is empty.
+
+    Either `tags` and what follows it are set, or `message`: the message whole, for `read_message`.
+    With an empty `stamp` nothing was recognised and `line` is the line, for `read_line`.
+    """
+
+    stamp: bytes
+    pid: bytes
+    tags: bytes
+    """With syslog's "[statistics] " in front, where it stands there."""
+    header: bytes
+    """The header's name."""
+    elapsed: bytes
+    id: bytes
+    """Only beside an elapsed time."""
+    text: bytes
+    """Behind a header's name: " milter", or "<value> ..." where the value may go on."""
+    message: bytes
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """
+    The parts of a message: what stands in a line behind the program's name.
+    """
+
+    repeated: int
+    """How often: 1, or the N of syslog's "message repeated N times"."""
+    marked: bool
+    """Whether syslog's literal "[statistics] " stood in front."""
+    tags: bytes
+    """The whole run of tags without ids and elapsed; empty where there is none."""
+    elapsed: bytes
+    """Seconds as written, or empty."""
+    id: bytes
+    """The glued id, or empty."""
+    text: bytes
+    """The rest, its leading blanks or colon included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    One line read whole; `message` is None when another program wrote it.
+    """
+
+    dialect: str
+    stamp: bytes
+    host: bytes
+    program: bytes
+    pid: bytes
+    message: bytes | None
+
+
+def read_message(message: bytes) -> Parts:
+    """
+    Take what a program said apart; any bytes are taken.
+    """
+    repeated = REPEATED.fullmatch(message)
+    times = int(repeated[1]) if repeated else 1
+    match = MESSAGE.fullmatch(repeated[2] if repeated else message)
+    assert match is not None  # noqa: S101 - every part of the pattern is optional
+    marked, tags, elapsed, id_, text = match.groups(b"")
+    return Parts(times, bool(marked), tags, elapsed, id_, text)
+
+
+def stamp_level(stamp: bytes) -> str | None:
+    """
+    Say the output level that a stamp carries: syslog's PRI or the own file's level item.
+    """
+    if stamp.startswith(b"<"):
+        severity = int(stamp[1 : stamp.index(b">")]) & 7
+        return SYSLOG_SEVERITIES[severity]
+    if stamp.startswith(b"["):
+        item = stamp[1 : stamp.index(b"]")].decode("ascii", "replace")
+        return item if item in OWN_LEVELS else None
+    return None
+
+
+def may_be_cut(length: int) -> bool:
+    """
+    Say whether a text of this many bytes may have lost its end on the way through syslog.
+    """
+    return any(length in lengths for lengths in CUT_LENGTHS)
+
+
+class Grammar:
+    """
+    The grammar for lines of some programs.
+    """
+
+    def __init__(self, programs: Sequence[str]) -> None:
+        """
+        Compile it; `programs` are matched to the letter.
+        """
+        names = sorted((re.escape(name.encode()) for name in programs), key=len, reverse=True)
+        program = rb"(?:" + rb"|".join(names) + rb")"
+        said = rb"(?: ?+\[(\d*+)\])?+: ?+(?:" + FAST_MESSAGE + rb"|(.*+))"
+        self._syslog_rows = re.compile(
+            rb"\n(?:"
+            rb"("
+            + TRADITIONAL
+            + rb"|"
+            + ISO
+            + rb") "
+            + HOST
+            + program
+            + said
+            + rb"|(?!"
+            + TRADITIONAL
+            + rb" |"
+            + ISO
+            + rb" )(.*+))",
+            re.MULTILINE,
+        )
+        self._own_rows = re.compile(
+            rb"\n(?:"
+            rb"(" + OWN_TIME + rb")(?: \[" + program + rb"\])?+" + said + rb"|(.*+))",
+            re.MULTILINE,
+        )  # fmt: skip
+        any_program = rb"([^\s\[\]:]++)"
+        own_program = rb"(?: \[(?!\d++\])([\w./-]++)\])?+"  # the item pid may stand alone
+        pid = rb"(?: ?+\[(\d*+)\])?+"
+        self._programs = frozenset(name.encode() for name in programs)
+        self._dialects = tuple(
+            (name, re.compile(pattern, re.DOTALL))
+            for name, pattern in (
+                (
+                    "rfc5424",
+                    rb"(" + PRI + rb"1 (?:" + ISO + rb"|-)) (\S++) (\S++) (?:(\d++)|\S++) \S++ "
+                    + STRUCTURED_DATA + rb"(?: (?: *+)(?:\xef\xbb\xbf)?+(.*+))?+",
+                ),
+                (
+                    "traditional",
+                    rb"((?:" + PRI + rb")?+" + TRADITIONAL + rb") (" + HOST + rb")"
+                    + any_program + pid + rb": ?+(.*+)",
+                ),
+                (
+                    "iso",
+                    rb"((?:" + PRI + rb")?+" + ISO + rb") (" + HOST + rb")"
+                    + any_program + pid + rb": ?+(.*+)",
+                ),
+                (
+                    "own",
+                    rb"(" + OWN + rb")()" + own_program + pid + SOURCE + rb": ?+(.*+)",
+                ),
+            )
+        )  # fmt: skip
+        self._stamped = re.compile(
+            rb"(?:" + PRI + rb")?+(?:(?:" + TRADITIONAL + rb"|" + ISO + rb"|1 " + ISO + rb") |"
+            + OWN + rb")",
+        )  # fmt: skip
+
+    def find_rows(self, chunk: bytes) -> list[Row]:
+        r"""
+        Find the lines of the programs, and those that need `read_line`, in order.
+
+        `chunk` holds complete lines, each *led* by its newline and without one at the end:
+        b"\nfirst\nsecond".  The lines that are not among the rows were stamped by other programs.
+
+        The rows are plain tuples in the order of `Row`: making the named ones costs as much again
+        as finding them.
+        """
+        pattern = self._own_rows if chunk.startswith(b"\n[") else self._syslog_rows
+        rows: list[Row] = pattern.findall(chunk)
+        return rows
+
+    def read_line(self, line: bytes) -> Line | None:
+        """
+        Read one line; None when it bears no stamp of any dialect.
+        """
+        for dialect, pattern in self._dialects:
+            match = pattern.fullmatch(line)
+            if match:
+                stamp, host, program, pid, message = match.groups(b"")
+                ours = program in self._programs or (dialect == "own" and not program)
+                return Line(dialect, stamp, host.rstrip(), program, pid, message if ours else None)
+        stamped = self._stamped.match(line)
+        return Line("stamped", stamped[0], b"", b"", b"", None) if stamped else None
