@@ -1,0 +1,390 @@
+"""
+One input's chunks -> additions to the tally: the loop that every line goes through.
+
+A line costs one step of a compiled pattern and one look-up; what it means is worked out once for
+each distinct (tags, header, text) and remembered.  The readable path, `_add_line`, is taken by
+whatever the fast pattern is not sure of, and gives the same answer.
+
+Does no I/O and holds no numbers beyond one chunk.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from exporter.catalogue import OTHER
+from exporter.counters import counters_of, histogram_of, milter_counters_of
+from exporter.recognise import Reading, Recogniser, read_elapsed, read_finished, read_memory
+from exporter.record import Grammar, Parts, read_message, stamp_level
+from exporter.stamp import read_stamp
+from exporter.tally import Additions, Key, Tally
+
+MEMO_ENTRIES = 4096
+MEMO_TEXT_BYTES = 512
+MARK = b"[statistics] "
+FINISHED_TAGS = (b"[sessions][finished]", MARK + b"[sessions][finished]")
+ANY_TEXT = b"\n"
+"""Stands for the text in a key that does not depend on it; no line holds a newline."""
+ELAPSED = b"\n"
+"""Stands for the header name in the key of a line that carries a time."""
+
+RowKey: TypeAlias = tuple[bytes, bytes, bytes]
+"""Tags with their mark, header name, text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """
+    What a line raises.
+    """
+
+    keys: tuple[Key, ...]
+    histogram: Key | None
+
+
+@dataclass(slots=True)
+class OpenHeader:
+    """
+    A header line of the program's own file whose value, and so the milter, is yet to end.
+    """
+
+    reading: Reading
+    times: int
+    name: bytes | None = None
+
+
+class Counting:
+    """
+    Counts the lines of one input into a tally.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        grammar: Grammar,
+        recogniser: Recogniser,
+        tally: Tally,
+        now: Callable[[], float],
+    ) -> None:
+        """
+        Count for the input named `file`; `now` gives seconds since the epoch.
+        """
+        self._file = file
+        self._grammar = grammar
+        self._recogniser = recogniser
+        self._tally = tally
+        self._now = now
+        self._bare: bool | None = None
+        self._open: OpenHeader | None = None
+        self._memo: dict[RowKey, Effect] = {}
+        self._by_tags: set[bytes] = set()
+        # Rows counted since the last `_flush`; each key is in the memo.
+        self._counts: dict[RowKey, int] = {}
+        self._timed: list[tuple[RowKey, bytes, bytes, bytes]] = []
+        self._finished: list[tuple[bytes, bytes, int]] = []
+        self._stamps: dict[bytes, float | None] = {}
+        self._additions = Additions(file)
+
+    def start(self, head: bytes) -> None:
+        """
+        Begin a file whose first complete lines are `head`, as far as they are known.
+
+        Lines without a stamp count only where the whole input is like that: in a file with stamps
+        they go on with the line before, and a stranger may have written them.
+        """
+        stamped = any(self._grammar.read_line(line) for line in head.split(b"\n"))
+        self._bare = False if stamped else None
+
+    def add(self, chunk: bytes) -> None:
+        """
+        Count the lines of a chunk, each led by its newline (see `Grammar.find_rows`).
+        """
+        self._additions = Additions(self._file)
+        if self._bare is None:
+            chunk = self._decide(chunk)
+        if chunk:
+            self._add_rows(chunk)
+        self._tally.add(self._additions, self._read_stamp)
+        self._stamps.clear()
+
+    def finish(self) -> None:
+        """
+        End the file: a header that goes on in lines to come has no more of them.
+        """
+        self._additions = Additions(self._file)
+        self._close_header()
+        self._tally.add(self._additions, self._read_stamp)
+
+    def _decide(self, chunk: bytes) -> bytes:
+        """
+        Find out whether the input bears stamps; give the lines from where that is known.
+        """
+        at = 0
+        while at < len(chunk):
+            end = chunk.find(b"\n", at + 1)
+            end = len(chunk) if end < 0 else end
+            line = chunk[at + 1 : end]
+            if self._grammar.read_line(line):
+                self._bare = False
+                return chunk[at:]
+            if self._recogniser.recognise(read_message(line), None).outcome == "recognised":
+                self._bare = True
+                return chunk[at:]
+            self._additions.count(("lines", "malformed"))
+            at = end
+        return b""
+
+    def _add_rows(self, chunk: bytes) -> None:
+        """
+        Count what the fast pattern finds: this loop is where the time goes.
+        """
+        additions, counts, timed = self._additions, self._counts, self._timed
+        heard, by_tags, finished = additions.heard, self._by_tags, self._finished
+        rows = self._grammar.find_rows(chunk)
+        for stamp, pid, tags, header, elapsed, id_, text, message, line in rows:
+            if not tags:
+                self._add_unsure(stamp, pid, message, line)
+                continue
+            heard[pid] = additions.last = stamp
+            if self._open:
+                self._close_header()
+            if elapsed:
+                key = (tags, ELAPSED, text)
+            elif tags in by_tags:
+                key = (tags, header, ANY_TEXT)
+                if tags in FINISHED_TAGS:
+                    finished.append((pid, text, 1))
+            else:
+                key = (tags, header, text)
+            if key in counts:
+                counts[key] += 1
+            else:
+                self._add_new(key, elapsed, stamp, pid)
+            if elapsed:
+                timed.append((key, elapsed, id_, stamp))
+        self._flush()
+        foreign = chunk.count(b"\n") - len(rows)
+        if foreign:
+            additions.count(("lines", "foreign"), foreign)
+
+    def _add_new(self, key: RowKey, elapsed: bytes, stamp: bytes, pid: bytes) -> None:
+        """
+        Count a row that is the first of its kind in the chunk.
+        """
+        tags, header, text = key
+        if key not in self._memo:
+            parts = _row_parts(key, elapsed)
+            reading = self._recognise(parts)
+            if not elapsed and _decided_by_tags(reading):
+                self._by_tags.add(tags)
+                key = (tags, header, ANY_TEXT)
+                if tags in FINISHED_TAGS and text != ANY_TEXT:
+                    self._finished.append((pid, text, 1))
+            elif not elapsed and _read_alone(reading, parts):
+                self._raise(reading, parts, stamp, pid)
+                return
+            self._remember(key, reading)
+        self._counts[key] = self._counts.get(key, 0) + 1
+
+    def _add_unsure(self, stamp: bytes, pid: bytes, message: bytes, line: bytes) -> None:
+        """
+        Count, the readable way, a row that the fast pattern was not sure of.
+        """
+        if stamp:
+            self._add_message(message, stamp, pid)
+            return
+        read = self._grammar.read_line(line)
+        if read and read.message is None:
+            self._additions.count(("lines", "foreign"))
+        elif read and read.message is not None:
+            self._add_message(read.message, read.stamp, read.pid)
+        elif self._bare:
+            self._add_bare(line)
+        else:
+            self._continue_header(line)
+            self._additions.count(("lines", "malformed"))
+
+    def _add_bare(self, line: bytes) -> None:
+        """
+        Count a line of an input without stamps: untagged ones may go on with a header.
+        """
+        parts = read_message(line)
+        if parts.tags and self._open:
+            self._close_header()
+        if not parts.tags:
+            self._continue_header(line)
+        self._additions.heard[b""] = b""
+        self._add_parts(parts, b"", b"")
+
+    def _add_message(self, message: bytes, stamp: bytes, pid: bytes) -> None:
+        """
+        Count a stamped message of the program.
+        """
+        if self._open:
+            self._close_header()
+        self._additions.heard[pid] = self._additions.last = stamp
+        self._add_parts(read_message(message), stamp, pid)
+
+    def _add_parts(self, parts: Parts, stamp: bytes, pid: bytes) -> None:
+        """
+        Count one message by its parts.
+        """
+        reading = self._recognise(parts, stamp_level(stamp))
+        self._raise(reading, parts, stamp, pid)
+
+    def _raise(self, reading: Reading, parts: Parts, stamp: bytes, pid: bytes) -> None:
+        """
+        Count a reading, and the values that its line carries.
+        """
+        times = parts.repeated
+        counts = reading.message.counts if reading.message else ""
+        keys = counters_of(reading)
+        if counts == "milter_header" and _goes_on(parts, stamp):
+            self._open = OpenHeader(reading, times)
+            keys = tuple(key for key in keys if key not in milter_counters_of(reading))
+        for key in keys:
+            self._additions.count(key, times)
+        histogram = histogram_of(reading)
+        if histogram:
+            self._flush()  # the times before this one
+            self._observe(histogram, parts.elapsed, parts.id, stamp, times)
+        if counts == "sessions_finished":
+            self._finished.append((pid, parts.text, times))
+        if counts == "memory":
+            self._add_memory(parts.text)
+
+    def _observe(self, key: Key, elapsed: bytes, id_: bytes, stamp: bytes, times: int) -> None:
+        seconds = read_elapsed(elapsed)
+        if seconds is None:
+            self._additions.count(("label_overflows", "elapsed"), times)
+        else:
+            self._additions.observations.append((key, seconds, id_, stamp, times))
+
+    def _add_memory(self, text: bytes) -> None:
+        memory_bytes = read_memory(text)
+        if memory_bytes is None:
+            self._additions.count(("label_overflows", "memory"))
+        else:
+            self._additions.memory_bytes = memory_bytes
+
+    def _continue_header(self, line: bytes) -> None:
+        """
+        Note the name at the end of a header's further line: the last one is the milter's.
+        """
+        if self._open:
+            _, found, name = line.rpartition(b">: ")
+            self._open.name = name if found else self._open.name
+
+    def _close_header(self) -> None:
+        """
+        Count a header whose value went on in further lines for the milter named at its end.
+        """
+        opened, self._open = self._open, None
+        if opened is None:
+            return
+        milter = OTHER if opened.name is None else self._label(opened.name)
+        for key in milter_counters_of(replace(opened.reading, milter=milter)):
+            self._additions.count(key, opened.times)
+
+    def _recognise(self, parts: Parts, stamped_level: str | None = None) -> Reading:
+        known = len(self._recogniser.names)
+        reading = self._recogniser.recognise(parts, stamped_level)
+        if len(self._recogniser.names) != known:
+            self._forget()
+        return reading
+
+    def _label(self, name: bytes) -> str:
+        known = len(self._recogniser.names)
+        label = self._recogniser.names.label(name)
+        if len(self._recogniser.names) != known:
+            self._forget()
+        return label
+
+    def _remember(self, key: RowKey, reading: Reading) -> Effect:
+        if len(self._memo) >= MEMO_ENTRIES:
+            self._forget()
+        effect = Effect(counters_of(reading), histogram_of(reading))
+        self._memo[key] = effect
+        return effect
+
+    def _forget(self) -> None:
+        """
+        Drop what was worked out: a new milter name may give a line another reading.
+        """
+        self._flush()
+        self._memo.clear()
+        self._by_tags.clear()
+
+    def _flush(self) -> None:
+        """
+        Add what was counted by key, and the values that lines carried, in the log's order.
+        """
+        for row_key, times in self._counts.items():
+            for key in self._memo[row_key].keys:
+                self._additions.count(key, times)
+        for row_key, elapsed, id_, stamp in self._timed:
+            histogram = self._memo[row_key].histogram
+            if histogram:
+                self._observe(histogram, elapsed, id_, stamp, 1)
+        if self._finished:
+            self._add_finished()
+        self._counts.clear()
+        self._timed.clear()
+        self._finished.clear()
+
+    def _add_finished(self) -> None:
+        """
+        Add the numbers of the [sessions][finished] lines.
+        """
+        sessions = 0
+        for pid, text, times in self._finished:
+            finished = read_finished(text)
+            if finished is None:
+                self._additions.count(("label_overflows", "finished"), times)
+                continue
+            _, since_last, self._additions.in_progress[pid] = finished
+            sessions += since_last * times
+        self._additions.count(("sessions_finished",), sessions)
+
+    def _read_stamp(self, stamp: bytes) -> float | None:
+        if stamp not in self._stamps:
+            self._stamps[stamp] = read_stamp(stamp, self._now())
+        return self._stamps[stamp]
+
+
+def _row_parts(key: RowKey, elapsed: bytes) -> Parts:
+    """
+    Put a message's parts together from a row, without the id; of a header's value only the end.
+    """
+    tags, header, text = key
+    marked = tags.startswith(MARK)
+    text = b"" if text == ANY_TEXT else text
+    if header and not elapsed:
+        text = b": <" + header + b">=" + (text if text.startswith(b"<") else b"<>:" + text)
+    return Parts(1, marked, tags.removeprefix(MARK), elapsed, b"", text)
+
+
+def _decided_by_tags(reading: Reading) -> bool:
+    """
+    Say whether another text behind the same tags has the same reading.
+    """
+    message = reading.message
+    if message is None:
+        return reading.outcome == "unknown"
+    return not (message.milter or message.harmless or message.text or message.counts == "memory")
+
+
+def _read_alone(reading: Reading, parts: Parts) -> bool:
+    """
+    Say whether a line is not worth remembering, or has more to be read than counters.
+    """
+    counts = reading.message.counts if reading.message else ""
+    open_ended = counts == "milter_header" and b">: " not in parts.text
+    return counts == "memory" or open_ended or len(parts.text) > MEMO_TEXT_BYTES
+
+
+def _goes_on(parts: Parts, stamp: bytes) -> bool:
+    """
+    Say whether a header line ends inside its value: only where a line is the program's own.
+    """
+    return (not stamp or stamp.startswith(b"[")) and b">: " not in parts.text
