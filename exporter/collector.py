@@ -1,0 +1,343 @@
+"""
+Every metric's name, help and labels, written out once; a tally -> families at scrape.
+
+Holds no numbers.  prometheus_client's own metric objects are not used: they cannot be restored
+after a restart and have no bulk observe.
+"""
+
+import platform
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client.core import (
+    CounterMetricFamily,
+    Exemplar,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from exporter import REVISION, __version__
+from exporter.tally import Histogram, Key, Snapshot, Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """
+    One metric as /metrics shows it.
+    """
+
+    name: str
+    kind: str
+    """counter, gauge or histogram."""
+    help: str
+    labels: tuple[str, ...] = ()
+    exemplar: str = ""
+    """For a histogram: the name of the exemplar's only label."""
+
+
+FAMILIES: Mapping[str, Family] = {
+    "log_messages": Family(
+        "milter_manager_log_messages_total",
+        "counter",
+        "Lines of milter-manager that its log list or the catalogue knows, by the tags as"
+        " documented, words that vary in braces. One failure writes several lines, and"
+        " [leader][error] is mostly noise of a healthy server: see"
+        " milter_manager_harmless_messages_total.",
+        ("module", "level", "tag"),
+    ),
+    "harmless_messages": Family(
+        "milter_manager_harmless_messages_total",
+        "counter",
+        "Those of milter_manager_log_messages_total that a healthy milter-manager writes as well"
+        " ([leader][error] invalid state to reply: ...); subtract them in ratios and alerts.",
+        ("module", "level", "tag"),
+    ),
+    "log_lines": Family(
+        "milter_manager_log_lines_total",
+        "counter",
+        "All lines of milter-manager, known or not, by output level: the catalogue's, else what"
+        " syslog's PRI or the own file's level item says, else unknown.",
+        ("level",),
+    ),
+    "milter_messages": Family(
+        "milter_manager_milter_messages_total",
+        "counter",
+        "Lines that name a child milter, by the tags as documented. milter is other where the"
+        " line lost the name (syslog cuts near 8 KiB) or more than 100 names were seen.",
+        ("milter", "level", "tag"),
+    ),
+    "milter_timeouts": Family(
+        "milter_manager_milter_timeouts_total",
+        "counter",
+        "Timeouts of a child milter ([children][timeout]...), by what was waited for; words that"
+        " the line lacks are empty. fallback_status is what the mail got instead of the child's"
+        " answer.",
+        ("milter", "phase", "state", "fallback_status"),
+    ),
+    "milter_fallbacks": Family(
+        "milter_manager_milter_fallbacks_total",
+        "counter",
+        "Failures of a child milter after which milter.fallback_status stood in for its answer"
+        " ([children][error][{state}][{fallback_status}]); timeouts are counted apart. With"
+        " accept the mail passed this filter unchecked.",
+        ("milter", "state", "fallback_status"),
+    ),
+    "milter_invalid_responses": Family(
+        "milter_manager_milter_invalid_responses_total",
+        "counter",
+        "Responses of a child milter in a state that forbids them, seen by the server or the"
+        " children module: the child breaks the milter protocol.",
+        ("milter", "response", "state"),
+    ),
+    "sessions_ended": Family(
+        "milter_manager_sessions_ended_total",
+        "counter",
+        "Sessions ended. A session is one SMTP connection, not one mail; a client that"
+        " disconnects in mid-session is counted in milter_manager_sessions_disconnected_total"
+        " instead.",
+        ("last_state", "status"),
+    ),
+    "session_duration": Family(
+        "milter_manager_session_duration_seconds",
+        "histogram",
+        "Time from a session's connection to its end, which includes what the client took.",
+        ("status",),
+        "session_id",
+    ),
+    "sessions_disconnected": Family(
+        "milter_manager_sessions_disconnected_total",
+        "counter",
+        "Sessions whose SMTP client disconnected in mid-session; they are not among"
+        " milter_manager_sessions_ended_total.",
+    ),
+    "session_disconnected_after": Family(
+        "milter_manager_session_disconnected_after_seconds",
+        "histogram",
+        "Time from a session's connection until its client disconnected.",
+        (),
+        "session_id",
+    ),
+    "sessions_finished": Family(
+        "milter_manager_sessions_finished_total",
+        "counter",
+        "Sessions finished by [sessions][finished], the sum of its (+n); sessions ended and"
+        " disconnected add up to it.",
+    ),
+    "sessions_in_progress": Family(
+        "milter_manager_sessions_in_progress",
+        "gauge",
+        "Sessions in progress: the sum over the processes heard of of what the last"
+        " [sessions][finished] of each said. It only moves when a session ends.",
+    ),
+    "milters_ended": Family(
+        "milter_manager_milters_ended_total",
+        "counter",
+        "Child milters ended, by [milter][end]. With the default event loop the line is missing"
+        " for most children, so rates built on it are biased. A child's abort usually means that"
+        " another milter decided first; after a timeout the status is the fallback's; in"
+        " evaluation mode the child's own status shows although it had no effect.",
+        ("milter", "last_state", "status"),
+    ),
+    "milter_duration": Family(
+        "milter_manager_milter_duration_seconds",
+        "histogram",
+        "Time spent waiting for a child milter, not the time since connecting as documented."
+        " Missing for most children with the default event loop.",
+        ("milter",),
+        "milter_id",
+    ),
+    "milter_headers_added": Family(
+        "milter_manager_milter_headers_added_total",
+        "counter",
+        "Headers that a child milter added, inserted or changed, in evaluation mode too. header"
+        " is other outside the list of well-known filter headers.",
+        ("milter", "header"),
+    ),
+    "session_headers_added": Family(
+        "milter_manager_session_headers_added_total",
+        "counter",
+        "Headers that milter-manager passed to the MTA for a whole session. header is other"
+        " outside the list of well-known filter headers.",
+        ("header",),
+    ),
+    "quarantines": Family(
+        "milter_manager_quarantines_total",
+        "counter",
+        "Quarantine responses returned to the MTA.",
+    ),
+    "memory": Family(
+        "milter_manager_memory_bytes",
+        "gauge",
+        "Memory of the milter-manager process that reported last ([maintain][memory]); with"
+        " workers each reports for itself.",
+    ),
+    "processes": Family(
+        "milter_manager_processes",
+        "gauge",
+        "Processes of milter-manager and its launcher that wrote a line in the last 15 minutes of"
+        " the log's own time. Crashes and stops log nothing; a dead worker just falls silent.",
+    ),
+    "build_info": Family(
+        "milter_manager_exporter_build_info",
+        "gauge",
+        "Always 1; the labels tell the exporter's version.",
+        ("version", "revision", "python_version"),
+    ),
+    "lines": Family(
+        "milter_manager_exporter_lines_total",
+        "counter",
+        "Lines read: recognised, unknown (of the program, tags not in the catalogue), untagged (of"
+        " the program), foreign (of another program), malformed (no stamp; in the program's own"
+        " file the further lines of a folded header) or overlong (over 1 MiB, skipped).",
+        ("outcome",),
+    ),
+    "read_bytes": Family(
+        "milter_manager_exporter_read_bytes_total",
+        "counter",
+        "Bytes read from a log.",
+        ("file",),
+    ),
+    "unread_bytes": Family(
+        "milter_manager_exporter_unread_bytes",
+        "gauge",
+        "Bytes of a log that are not counted yet; a last line without its newline is among them.",
+        ("file",),
+    ),
+    "last_line": Family(
+        "milter_manager_exporter_last_line_timestamp_seconds",
+        "gauge",
+        "The log's own time of the newest line of milter-manager, as seconds since the epoch.",
+    ),
+    "last_read": Family(
+        "milter_manager_exporter_last_read_timestamp_seconds",
+        "gauge",
+        "When the logs were last looked at, as seconds since the epoch.",
+    ),
+    "file_rotations": Family(
+        "milter_manager_exporter_file_rotations_total",
+        "counter",
+        "Times that another file took a log's name.",
+        ("file",),
+    ),
+    "file_truncations": Family(
+        "milter_manager_exporter_file_truncations_total",
+        "counter",
+        "Times that a log became shorter (copytruncate).",
+        ("file",),
+    ),
+    "read_errors": Family(
+        "milter_manager_exporter_read_errors_total",
+        "counter",
+        "Failed attempts to open or read a log; a log that does not exist yet is none.",
+        ("file",),
+    ),
+    "watcher_up": Family(
+        "milter_manager_exporter_watcher_up",
+        "gauge",
+        "1 while file events arrive, 0 when only the timer wakes the reader; numbers are exact"
+        " either way, up to a second later.",
+    ),
+    "label_overflows": Family(
+        "milter_manager_exporter_label_overflows_total",
+        "counter",
+        "Words outside their list, counted as other, and numbers that could not be read, dropped;"
+        " by the label or value they were meant for.",
+        ("label",),
+    ),
+}
+
+
+class TallyCollector(Collector):
+    """
+    Shows a tally to prometheus_client.
+    """
+
+    def __init__(self, tally: Tally) -> None:
+        """
+        Show `tally` at each scrape.
+        """
+        self._tally = tally
+
+    def describe(self) -> Iterable[Metric]:
+        """
+        Name the metrics without a look at the numbers.
+        """
+        return [new_metric(family) for family in FAMILIES.values()]
+
+    def collect(self) -> Iterable[Metric]:
+        """
+        Give all families, numbers of one moment.
+        """
+        snapshot = self._tally.snapshot()
+        metrics = {name: new_metric(family) for name, family in FAMILIES.items()}
+        for (name, *labels), value in samples_of(snapshot):
+            metric = metrics[name]
+            assert not isinstance(metric, HistogramMetricFamily)  # noqa: S101 - see FAMILIES
+            metric.add_metric(labels, value)
+        for (name, *labels), histogram in sorted(snapshot.histograms.items()):
+            metric = metrics[name]
+            assert isinstance(metric, HistogramMetricFamily)  # noqa: S101 - see FAMILIES
+            buckets = cumulate(self._tally.bounds, histogram, FAMILIES[name].exemplar)
+            metric.add_metric(labels, buckets, histogram.sum)
+        return metrics.values()
+
+
+def new_registry(tally: Tally) -> CollectorRegistry:
+    """
+    Make a registry of everything that /metrics shows.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(TallyCollector(tally))
+    ProcessCollector(registry=registry)
+    PlatformCollector(registry=registry)
+    return registry
+
+
+def new_metric(
+    family: Family,
+) -> CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily:
+    """
+    Make prometheus_client's form of a family, still without numbers.
+    """
+    match family.kind:
+        case "counter":
+            return CounterMetricFamily(family.name, family.help, labels=family.labels)
+        case "gauge":
+            return GaugeMetricFamily(family.name, family.help, labels=family.labels)
+        case _:
+            return HistogramMetricFamily(family.name, family.help, labels=family.labels)
+
+
+def samples_of(snapshot: Snapshot) -> Iterator[tuple[Key, float]]:
+    """
+    Give the counters and gauges, sorted so that two scrapes can be compared by eye.
+    """
+    yield ("build_info", __version__, REVISION, platform.python_version()), 1.0
+    yield ("sessions_in_progress",), float(snapshot.sessions_in_progress)
+    yield ("processes",), float(snapshot.processes)
+    yield from sorted(snapshot.gauges.items())
+    yield from sorted(snapshot.counts.items())
+
+
+def cumulate(
+    bounds: tuple[float, ...], histogram: Histogram, exemplar_label: str
+) -> list[tuple[str, float] | tuple[str, float, Exemplar]]:
+    """
+    Give a histogram's buckets as Prometheus wants them: each with all below it, "+Inf" last.
+    """
+    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
+    total = 0
+    for bound, count, exemplar in zip(
+        (*map(repr, bounds), "+Inf"), histogram.buckets, histogram.exemplars, strict=True
+    ):
+        total += count
+        if exemplar is None:
+            buckets.append((bound, float(total)))
+            continue
+        labels = {exemplar_label: exemplar.id}
+        timestamp = exemplar.timestamp
+        buckets.append((bound, float(total), Exemplar(labels, exemplar.seconds, timestamp)))
+    return buckets
