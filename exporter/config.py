@@ -1,0 +1,163 @@
+"""
+What the daemon is asked to do: one frozen Config, and the texts it is read from.
+
+It checks what can be checked without touching the machine.  It never reads the command line,
+the environment, a file or the network: that is `cli` and `daemon`.
+"""
+
+import ipaddress
+import math
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+MAX_PORT = 65535
+MAX_BUCKETS = 100
+
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?")
+_PORT = re.compile(r"[0-9]{1,5}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# The characters of RFC 3986, 3.3 that need no percent-encoding: what clients send is then to the
+# letter what is compared.
+_PATH = re.compile(r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@-]+)+/?")
+_PROGRAM = re.compile(r"[^\s:\[\]\x00-\x1f\x7f]+")
+
+
+class StartError(Exception):
+    """
+    The daemon cannot start; the text is the one line the administrator reads.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """
+    Where to listen: an empty host is every interface, port 0 any free port.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """
+        Spell it as the flag does, an IPv6 address in brackets.
+        """
+        if ":" in self.host:
+            return f"[{self.host}]:{self.port}"
+        return f"{self.host}:{self.port}"
+
+
+def parse_address(text: str) -> Address:
+    """
+    Read `host:port`, `:port` or `[::1]:port`; ValueError says what is wrong.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or "/" in text:
+        raise ValueError(f"{text!r} is not host:port, :port or [IPv6 address]:port")
+    if not _PORT.fullmatch(port) or int(port) > MAX_PORT:
+        raise ValueError(f"the port of {text!r} is not a number from 0 to {MAX_PORT}")
+    if host.startswith("[") and host.endswith("]"):
+        return Address(_ipv6(host[1:-1], text), int(port))
+    if ":" in host:
+        raise ValueError(f"an IPv6 address needs brackets, [::1]:{port}, not {text!r}")
+    if host and not _HOST.fullmatch(host):
+        raise ValueError(f"{text!r} has no valid host name or address")
+    return Address(host, int(port))
+
+
+def _ipv6(host: str, text: str) -> str:
+    """
+    Return the IPv6 address between the brackets of `text`, scope included.
+    """
+    try:
+        return str(ipaddress.IPv6Address(host))
+    except ValueError:
+        raise ValueError(f"{text!r} has no valid IPv6 address between the brackets") from None
+
+
+def parse_buckets(text: str) -> tuple[float, ...]:
+    """
+    Read upper bounds in seconds, comma-separated; +Inf is added by itself.
+    """
+    if not text.strip():
+        raise ValueError("needs at least one number of seconds")
+    buckets = tuple(_bucket(part.strip()) for part in text.split(","))
+    if len(buckets) > MAX_BUCKETS:
+        raise ValueError(f"at most {MAX_BUCKETS} buckets, not {len(buckets)}")
+    for lower, upper in pairwise(buckets):
+        if lower >= upper:
+            raise ValueError(f"must rise from one to the next, but {upper} comes after {lower}")
+    return buckets
+
+
+def _bucket(part: str) -> float:
+    """
+    Read one upper bound.
+    """
+    if part.lower().lstrip("+-") in {"inf", "infinity", "nan"}:
+        raise ValueError(f"{part!r} is not a finite number (+Inf is added by itself)")
+    if not _NUMBER.fullmatch(part):
+        raise ValueError(f"{part!r} is not a number of seconds")
+    seconds = float(part)
+    if not math.isfinite(seconds):
+        raise ValueError(f"{part!r} is not a finite number (+Inf is added by itself)")
+    if seconds <= 0:
+        raise ValueError(f"must be more than 0 seconds, not {part!r}")
+    return seconds
+
+
+def parse_telemetry_path(text: str) -> str:
+    """
+    Check a path to serve the metrics under: none that is taken, none that clients rewrite.
+    """
+    if not text.startswith("/"):
+        raise ValueError(f"must start with a slash, not {text!r}")
+    if text == "/" or f"{text}/".startswith("/-/"):
+        raise ValueError(f"{text!r} is taken by the exporter itself")
+    if not _PATH.fullmatch(text) or {".", ".."} & set(text.split("/")):
+        raise ValueError(f"{text!r} is not a plain path")
+    return text
+
+
+def parse_program(text: str) -> str:
+    """
+    Check a program name as it stands in a syslog line, before `[pid]:`.
+    """
+    if not _PROGRAM.fullmatch(text):
+        raise ValueError(f"{text!r} cannot be a program name in a syslog line")
+    return text
+
+
+def parse_input_file(text: str) -> Path:
+    """
+    Check the pathname of a log; whether it exists is the daemon's affair.
+    """
+    if not text:
+        raise ValueError("must not be empty")
+    if text == "-":
+        raise ValueError("standard input (-) is not supported yet")
+    return Path(text)
+
+
+DEFAULT_PROGRAMS = ("milter-manager", "milter-manager-process-launcher")
+DEFAULT_LISTEN_ADDRESSES = (Address("", 10125),)
+DEFAULT_TELEMETRY_PATH = "/metrics"
+DEFAULT_BUCKETS = (
+    *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
+    *(1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """
+    The daemon's whole configuration; without input files it looks for the log itself.
+    """
+
+    input_files: tuple[Path, ...] = ()
+    input_programs: tuple[str, ...] = DEFAULT_PROGRAMS
+    from_beginning: bool = False
+    listen_addresses: tuple[Address, ...] = DEFAULT_LISTEN_ADDRESSES
+    telemetry_path: str = DEFAULT_TELEMETRY_PATH
+    buckets: tuple[float, ...] = DEFAULT_BUCKETS
