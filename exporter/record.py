@@ -70,7 +70,7 @@ MESSAGE = re.compile(
 FAST_MESSAGE = (
     rb"(?:\[\d++\] (?!\[statistics\] ))?+"
     rb"((?:\[statistics\] )?+(?:\[[a-z][a-z-]*+\])++)"
-    rb"(?:\(\d{1,20}\)(?:: <([^>\n]{1,80}+)>=(?:<.{0,700}>:(?= .{0,100}$))?+|(?=[: ]|$))"
+    rb"(?:\(\d{1,20}\)(?:: <([^>\n]{1,60}+)>=(?:<.{0,700}>:(?= .{0,60}$))?+|(?=[: ]|$))"
     rb"|\[(-?\d[\d.e+-]*+)\]\((\d{1,20})\)(?=:|$)"
     rb"|(?= |$))"
     rb"(.*+)"
@@ -84,8 +84,8 @@ OWN_LEVELS = frozenset(
 )
 
 # Lengths, in bytes behind the tags, at which syslog may have cut a line: rsyslog near 8 KiB (8,095
-# bytes in all seen), old ones at 1 KiB.
-CUT_LENGTHS = (range(930, 1025), range(7900, 8300))
+# bytes in all seen), old ones at 1 KiB.  What FAST_MESSAGE leaves a value out of is shorter.
+CUT_LENGTHS = (range(830, 1025), range(7900, 8300))
 
 
 class Row(NamedTuple):

@@ -192,14 +192,18 @@ class Tally:
 
     def _hear(self, additions: Additions, read_stamp: Callable[[bytes], float | None]) -> None:
         """
-        Note which processes spoke, and when.
+        Note which processes spoke, and when; in an input without times the clock stands still.
         """
-        newest = read_stamp(additions.last)
-        if newest is None:
+        if not additions.heard:
             return
         file = additions.file
+        times = (read_stamp(stamp) for stamp in (additions.last, *additions.heard.values()))
+        newest = next((time for time in times if time is not None), None)
+        if newest is None:
+            newest = self._newest.get(file, 0.0)
+        else:
+            self._gauges[("last_line",)] = newest
         self._newest[file] = newest
-        self._gauges[("last_line",)] = newest
         for pid, stamp in additions.heard.items():
             key = (file, pid.decode("ascii"))
             process = self._processes.pop(key, None) or Process(newest)
