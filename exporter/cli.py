@@ -269,7 +269,7 @@ def build_config(options: Options) -> Config:
     Keep of the options what concerns the daemon.
     """
     return Config(
-        input_files=tuple(options.input_file),
+        input_files=tuple(dict.fromkeys(options.input_file)),  # each log counts once
         input_programs=tuple(options.input_program),
         from_beginning=options.input_from == "beginning",
         listen_addresses=tuple(options.web_listen_address),

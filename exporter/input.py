@@ -44,7 +44,8 @@ class Input:
         Count what was written since the last time, until there is no more or `stopping` says so.
         """
         for chunk in self.logfile.read(now):
-            self._counting(chunk).add(chunk.lines)
+            if chunk.lines:
+                self._counting(chunk).add(chunk.lines)
             if stopping():
                 break
         for number in self.countings.keys() - self.logfile.numbers:

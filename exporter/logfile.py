@@ -33,9 +33,13 @@ class Chunk:
     file: int
     """Changes whenever the bytes begin anew: another file, or the same one truncated."""
     lines: bytes
-    """Each line led by its newline, none at the end; NUL bytes are left out."""
+    """
+    Each line led by its newline, none at the end; NUL bytes are left out.
+
+    Empty where no line ends: whoever reads gets to stop in the longest line or hole too.
+    """
     head: bytes
-    """With the first chunk of a file: the file's first bytes, up to `HEAD_BYTES`."""
+    """With the first lines of a file: the file's first bytes, up to `HEAD_BYTES`."""
 
 
 @dataclass(slots=True)
@@ -180,11 +184,11 @@ class LogFile:
                 file.quiet_since = now
                 file.position += len(data)
                 self.statistics.read_bytes += len(data)
-                lines = self._take_lines(file, data)
-                if lines:
-                    head = os.pread(file.descriptor, HEAD_BYTES, 0) if file.fresh else b""
+                lines, head = self._take_lines(file, data), b""
+                if lines and file.fresh:
+                    head = os.pread(file.descriptor, HEAD_BYTES, 0)
                     file.fresh = False
-                    yield Chunk(file.number, lines, head)
+                yield Chunk(file.number, lines, head)
         except OSError as error:
             self._fail(error)
 
@@ -251,6 +255,6 @@ def find_line_start(descriptor: int, position: int) -> int:
     """
     Find where the line begins that `position` stands in; one that is overlong by then stays so.
     """
-    start = max(position - LINE_BYTES, 0)
+    start = max(position - LINE_BYTES - 1, 0)
     before = os.pread(descriptor, position - start, start)
     return start + before.rfind(b"\n") + 1

@@ -1,0 +1,309 @@
+"""
+Programs under test and beside it, as processes: the exporter, Prometheus, promtool.
+
+Each is ended by its own process id, and waited for by what it says or serves, never by the clock.
+"""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from urllib.parse import quote
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+# Far more than anything takes on a slow machine; nothing waits this long unless a test fails.
+DEADLINE_SECONDS = 30.0
+
+Sample = tuple[str, tuple[tuple[str, str], ...]]
+"""A series: its name and its labels, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """
+    What came back over HTTP.
+    """
+
+    status: int
+    body: bytes
+
+
+def require(program: str) -> str:
+    """
+    Find a program; without it the test is skipped, in CI it fails.
+    """
+    found = shutil.which(program)
+    if found is None:
+        reason = f"needs {program}: apt-get install prometheus"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return found
+
+
+def check_metrics(exposition: bytes) -> str:
+    """
+    Say what `promtool check metrics` has to say.
+    """
+    result = subprocess.run(
+        [require("promtool"), "check", "metrics"],
+        input=exposition,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=DEADLINE_SECONDS,
+        check=False,
+    )
+    return result.stdout.decode()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """
+    Look until something is so; fail when it never is.
+    """
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not condition():
+        assert deadline > time.monotonic(), "waited in vain"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """
+    Find a port that nobody listens on.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def get(host: str, port: int, path: str, headers: Mapping[str, str] | None = None) -> Answer:
+    """
+    Ask once, on a connection of its own.
+    """
+    with closing(http.client.HTTPConnection(host, port, timeout=DEADLINE_SECONDS)) as connection:
+        connection.request("GET", path, headers=dict(headers or {}))
+        response = connection.getresponse()
+        return Answer(response.status, response.read())
+
+
+def read_samples(exposition: bytes) -> dict[Sample, float]:
+    """
+    Parse the plain text format.
+    """
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(exposition.decode())
+        for sample in family.samples
+    }
+
+
+def total(samples: Mapping[Sample, float], name: str, **labels: str) -> float:
+    """
+    Add up the series of a name that have these labels.
+    """
+    wanted = set(labels.items())
+    return sum(
+        value for (found, pairs), value in samples.items() if found == name and wanted <= set(pairs)
+    )
+
+
+class Program:
+    """
+    One process whose standard error is read line by line.
+    """
+
+    def __init__(
+        self, arguments: list[str], cwd: Path, environ: Mapping[str, str] | None = None
+    ) -> None:
+        """
+        Start it.
+        """
+        self.lines: list[str] = []
+        self._unheard: SimpleQueue[str] = SimpleQueue()
+        self._process = subprocess.Popen(
+            arguments,
+            cwd=cwd,
+            env=environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._listener = threading.Thread(target=self._listen)
+        self._listener.start()
+
+    def hear(self, text: str) -> str:
+        """
+        Wait for the next line of its log that holds `text`.
+        """
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            try:
+                line = self._unheard.get(timeout=max(deadline - time.monotonic(), 0.0))
+            except Empty:
+                pytest.fail(f"never said {text!r}, but:\n{''.join(self.lines)}")
+            if text in line:
+                return line
+
+    def read_bytes(self) -> int:
+        """
+        Ask the kernel how much it has read, from whatever.
+        """
+        counters = Path(f"/proc/{self._process.pid}/io").read_text().split()
+        return int(counters[counters.index("rchar:") + 1])
+
+    def terminate(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """
+        Ask it to end; give its exit status.
+        """
+        self._process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """
+        Wait for its end; give its exit status.
+        """
+        status = self._process.wait(DEADLINE_SECONDS)
+        self._listener.join(DEADLINE_SECONDS)
+        return status
+
+    def kill(self) -> None:
+        """
+        End it if it has not ended yet.
+        """
+        if self._process.poll() is None:
+            self._process.kill()
+        self.wait()
+
+    def _listen(self) -> None:
+        assert self._process.stderr is not None
+        with self._process.stderr as lines:
+            for line in lines:
+                self.lines.append(line)
+                self._unheard.put(line)
+
+
+class Exporter(Program):
+    """
+    The exporter as it is run, on a port of its own.
+    """
+
+    def __init__(self, directory: Path, *arguments: str, address: str = "127.0.0.1:0") -> None:
+        """
+        Start it with some flags, and nothing of this process's own settings.
+        """
+        environ = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("MILTER_MANAGER_EXPORTER_")
+        }
+        command = [sys.executable, "-m", "exporter", f"--web.listen-address={address}", *arguments]
+        super().__init__(command, directory, environ)
+        self.host, self.port = "", 0
+
+    def serve(self) -> "Exporter":
+        """
+        Wait until it has said where it listens and that it is ready.
+        """
+        line = self.hear("serving metrics")
+        address = line.partition("127.0.0.1:")[2]
+        digits = address[: len(address) - len(address.lstrip("0123456789"))]
+        self.host, self.port = "127.0.0.1", int(digits)
+        self.hear("ready")
+        return self
+
+    def get(self, path: str, accept: str = "") -> Answer:
+        """
+        Ask it over HTTP.
+        """
+        return get(self.host, self.port, path, {"Accept": accept} if accept else None)
+
+    def samples(self) -> dict[Sample, float]:
+        """
+        Scrape it.
+        """
+        answer = self.get("/metrics")
+
+        assert 200 == answer.status
+
+        return read_samples(answer.body)
+
+    def total(self, name: str, **labels: str) -> float:
+        """
+        Scrape it and add up the series of a name that have these labels.
+        """
+        return total(self.samples(), name, **labels)
+
+
+class Prometheus(Program):
+    """
+    A Prometheus that scrapes one exporter each second.
+    """
+
+    CONFIG = """\
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: milter-manager
+    static_configs: [{{targets: ['{host}:{port}']}}]
+"""
+
+    def __init__(self, directory: Path, exporter: Exporter) -> None:
+        """
+        Start it on loopback, its data below `directory`.
+        """
+        self.port = free_port()
+        config = directory / "prometheus.yml"
+        config.write_text(self.CONFIG.format(host=exporter.host, port=exporter.port))
+        arguments = [
+            require("prometheus"),
+            f"--config.file={config}",
+            f"--storage.tsdb.path={directory / 'data'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--enable-feature=exemplar-storage",
+        ]
+        super().__init__(arguments, directory)
+        self.hear("Server is ready to receive web requests")
+
+    def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
+        """
+        Ask for the present value of an expression.
+        """
+        found = self._ask(f"/api/v1/query?query={quote(expression)}")
+        assert isinstance(found, dict)
+        return [(series["metric"], float(series["value"][1])) for series in found["result"]]
+
+    def number(self, expression: str) -> float | None:
+        """
+        Ask for the present value of an expression that has but one; None when it has none yet.
+        """
+        values = [value for _, value in self.query(expression)]
+        return values[0] if values else None
+
+    def exemplars(self, expression: str, around: float) -> list[dict[str, object]]:
+        """
+        Ask for the exemplars of an expression within a day of a moment.
+        """
+        span = f"start={around - 86400}&end={around + 86400}"
+        found = self._ask(f"/api/v1/query_exemplars?query={quote(expression)}&{span}")
+        assert isinstance(found, list)
+        return [exemplar for series in found for exemplar in series["exemplars"]]
+
+    def _ask(self, path: str) -> object:
+        answer = get("127.0.0.1", self.port, path)
+
+        assert 200 == answer.status, answer.body
+
+        found: object = json.loads(answer.body)["data"]
+        return found

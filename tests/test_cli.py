@@ -1,0 +1,352 @@
+"""
+The command line and the environment.
+"""
+
+import logging
+import os
+import platform
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+import structlog
+
+import exporter
+from exporter.cli import FLAGS, PREFIX, main
+from exporter.config import Address, Config, StartError
+from exporter.ownlog import Bridge
+
+
+class Daemon(ModuleType):
+    """
+    Stands in for `exporter.daemon`: keeps the Config and does as told.
+    """
+
+    def __init__(self, act: Callable[[], int]) -> None:
+        super().__init__("exporter.daemon")
+        self.configs: list[Config] = []
+        self.act = act
+
+    def run(self, config: Config) -> int:
+        """
+        Keep the Config, then act.
+        """
+        self.configs.append(config)
+        return self.act()
+
+
+@pytest.fixture
+def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
+    """
+    Put the stand-in in the daemon's place.
+    """
+    stand_in = Daemon(lambda: 0)
+    monkeypatch.setitem(sys.modules, "exporter.daemon", stand_in)
+    monkeypatch.setattr(exporter, "daemon", stand_in, raising=False)
+    return stand_in
+
+
+@pytest.fixture(autouse=True)
+def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """
+    Start without the variables of whoever runs the tests, and leave the log as it was.
+    """
+    for name in os.environ:
+        if name.startswith(PREFIX):
+            monkeypatch.delenv(name)
+    root = logging.getLogger()
+    level = root.level
+    yield
+    structlog.reset_defaults()
+    root.setLevel(level)
+    for handler in root.handlers:
+        if isinstance(handler, Bridge):
+            root.removeHandler(handler)
+    logging.getLogger("tornado").setLevel(logging.NOTSET)
+    logging.getLogger("tornado.access").disabled = False
+
+
+def in_a_process(*arguments: str, environ: Mapping[str, str] | None = None) -> str:
+    """
+    Run Python with `arguments` and return its standard output.
+    """
+    return subprocess.run(
+        [sys.executable, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **(environ or {})},
+    ).stdout
+
+
+def test_no_flags(daemon: Daemon) -> None:
+    """
+    Without flags the daemon gets the defaults, and its exit status is the program's.
+    """
+    daemon.act = lambda: 7
+
+    assert 7 == main([])
+    assert [Config()] == daemon.configs
+
+
+def test_every_flag(daemon: Daemon) -> None:
+    """
+    Every flag reaches the daemon; a repeatable one replaces its default and keeps its order.
+    """
+    status = main(
+        [
+            "--input.file=/var/log/a",
+            "--input.file",
+            "b,c",
+            "--input.program=mm",
+            "--input.from=beginning",
+            "--web.listen-address=127.0.0.1:1",
+            "--web.listen-address=[::1]:2",
+            "--web.telemetry-path=/m",
+            "--log.level=error",
+            "--log.format=json",
+            "--histogram.buckets=1,2",
+        ]
+    )
+    expected = Config(
+        input_files=(Path("/var/log/a"), Path("b,c")),
+        input_programs=("mm",),
+        from_beginning=True,
+        listen_addresses=(Address("127.0.0.1", 1), Address("::1", 2)),
+        telemetry_path="/m",
+        buckets=(1.0, 2.0),
+    )
+
+    assert 0 == status
+    assert [expected] == daemon.configs
+
+
+def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Every flag can come from the environment, repeatable ones separated by commas.
+    """
+    values = {
+        "INPUT_FILE": "/a, /b",
+        "INPUT_PROGRAM": "x,y",
+        "INPUT_FROM": "beginning",
+        "WEB_LISTEN_ADDRESS": ":1,[::1]:2",
+        "WEB_TELEMETRY_PATH": "/m",
+        "LOG_LEVEL": "warn",
+        "LOG_FORMAT": "json",
+        "HISTOGRAM_BUCKETS": "1,2",
+    }
+    assert {f"{PREFIX}{name}" for name in values} == {flag.variable for flag in FLAGS}
+    for name, value in values.items():
+        monkeypatch.setenv(f"{PREFIX}{name}", value)
+    status = main([])
+    expected = Config(
+        input_files=(Path("/a"), Path("/b")),
+        input_programs=("x", "y"),
+        from_beginning=True,
+        listen_addresses=(Address("", 1), Address("::1", 2)),
+        telemetry_path="/m",
+        buckets=(1.0, 2.0),
+    )
+
+    assert 0 == status
+    assert [expected] == daemon.configs
+
+
+def test_precedence(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A flag wins over its variable, a repeatable one too, and an empty variable is not set.
+    """
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_WEB_LISTEN_ADDRESS", ":1,:2")
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_WEB_TELEMETRY_PATH", "/variable")
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_INPUT_FROM", "beginning")
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_HISTOGRAM_BUCKETS", "")
+    main(["--web.listen-address=:3", "--web.telemetry-path=/flag"])
+    expected = Config(
+        listen_addresses=(Address("", 3),), telemetry_path="/flag", from_beginning=True
+    )
+
+    assert [expected] == daemon.configs
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--nosuch"], "unrecognized arguments: --nosuch"),
+        (["word"], "unrecognized arguments: word"),
+        (["two\nlines"], "unrecognized arguments: two\\nlines"),
+        (["\x1b[31m"], "unrecognized arguments: \\x1b[31m"),
+        (["--web.listen=:1"], "unrecognized arguments: --web.listen=:1"),
+        (["--state.file=x"], "unrecognized arguments: --state.file=x"),
+        (["--input.journal"], "unrecognized arguments: --input.journal"),
+        (["--web.config.file=x"], "unrecognized arguments: --web.config.file=x"),
+        (["--web.systemd-socket"], "unrecognized arguments: --web.systemd-socket"),
+        (["--input.file"], "--input.file: expected one argument"),
+        (["--input.file", "-"], "--input.file: standard input (-) is not supported yet"),
+        (["--input.file="], "--input.file: must not be empty"),
+        (
+            ["--input.program=a b"],
+            "--input.program: 'a b' cannot be a program name in a syslog line",
+        ),
+        (["--input.from=middle"], "--input.from: must be end or beginning, not 'middle'"),
+        (
+            ["--web.listen-address=:99999"],
+            "--web.listen-address: the port of ':99999' is not a number from 0 to 65535",
+        ),
+        (
+            ["--web.telemetry-path=/-/ready"],
+            "--web.telemetry-path: '/-/ready' is taken by the exporter itself",
+        ),
+        (
+            ["--log.level=warning"],
+            "--log.level: must be debug, info, warn or error, not 'warning'",
+        ),
+        (["--log.format=\n"], "--log.format: must be logfmt or json, not '\\n'"),
+        (["--histogram.buckets=a"], "--histogram.buckets: 'a' is not a number of seconds"),
+        (["--help=x"], "-h/--help: ignored explicit argument 'x'"),
+    ],
+)
+def test_wrong_flag(
+    arguments: list[str], expected: str, daemon: Daemon, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A wrong flag is one line on standard error and exit status 2, and nothing is started.
+    """
+    status = main(arguments)
+
+    assert 2 == status
+    assert ("", f"milter-manager-exporter: error: {expected}\n") == capsys.readouterr()
+    assert [] == daemon.configs
+
+
+@pytest.mark.parametrize("flag", FLAGS, ids=lambda flag: flag.name)
+def test_wrong_variable(
+    flag: object,
+    daemon: Daemon,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """
+    A bad value in the environment is one line too, and it names the variable.
+    """
+    wrong = next(wrong for wrong in FLAGS if wrong is flag)
+    monkeypatch.setenv(wrong.variable, "-" if wrong.name == "input.file" else ": ")
+    status = main([])
+    expected = rf"milter-manager-exporter: error: environment variable {wrong.variable}: .+\n"
+
+    assert 2 == status
+    assert re.fullmatch(expected, capsys.readouterr().err)
+    assert [] == daemon.configs
+
+
+def test_unknown_variable(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    A misspelt variable is a warning; the one of the systemd unit is not.
+    """
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_OPTS", "--log.level=debug")
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_LOG_LEVLE", "debug")
+    status = main([])
+    lines = capsys.readouterr().err.splitlines()
+
+    assert 0 == status
+    assert 1 == len(daemon.configs)
+    assert 1 == len(lines)
+    assert lines[0].endswith(
+        'level=warn msg="unknown environment variable, ignored" '
+        "variable=MILTER_MANAGER_EXPORTER_LOG_LEVLE"
+    )
+
+
+def test_start_error(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    What keeps the daemon from starting is one line and exit status 1.
+    """
+
+    def fail() -> int:
+        raise StartError("cannot listen on :80: permission denied")
+
+    daemon.act = fail
+    status = main([])
+    expected = "milter-manager-exporter: error: cannot listen on :80: permission denied\n"
+
+    assert 1 == status
+    assert ("", expected) == capsys.readouterr()
+
+
+def test_interrupt(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    Ctrl-C during the start ends the program silently, with the shell's status for it.
+    """
+
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    daemon.act = interrupt
+
+    assert 130 == main([])
+    assert ("", "") == capsys.readouterr()
+
+
+def test_version(daemon: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    --version says one line in the form of Prometheus programs.
+    """
+    status = main(["--version"])
+    expected = (
+        f"milter-manager-exporter, version {exporter.__version__} "
+        f"(revision: {exporter.REVISION}, python: {platform.python_version()})\n"
+    )
+
+    assert 0 == status
+    assert (expected, "") == capsys.readouterr()
+    assert [] == daemon.configs
+
+
+def test_help(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    --help names every flag with its variable within 80 columns, even if the environment is wrong.
+    """
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_LOG_LEVEL", "wrong")
+    monkeypatch.setenv("COLUMNS", "300")
+    status = main(["--help"])
+    text = capsys.readouterr().out
+
+    assert 0 == status
+    assert [] == daemon.configs
+    assert [] == [line for line in text.splitlines() if len(line) > 80]
+    for flag in FLAGS:
+        assert f"  --{flag.name} {flag.value}\n" in text
+        assert f"      Environment: {flag.variable}\n" in text
+    assert 8 == len(re.findall(r"^      Default:", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--nosuch"]])
+def test_imports(arguments: list[str]) -> None:
+    """
+    What starts no daemon imports none of its servers.
+    """
+    program = (
+        "import sys\n"
+        "from exporter.cli import main\n"
+        f"main({arguments!r})\n"
+        "print()\n"
+        "print(sorted({'tornado', 'watchdog', 'prometheus_client'} & set(sys.modules)))\n"
+    )
+
+    assert "[]" == in_a_process("-c", program).splitlines()[-1]
+
+
+def test_module() -> None:
+    """
+    `python -m exporter` is the program.
+    """
+    expected = f"milter-manager-exporter, version {exporter.__version__} "
+
+    assert in_a_process("-m", "exporter", "--version").startswith(expected)

@@ -1,0 +1,344 @@
+"""
+One log into the tally, looked at by hand.
+"""
+
+import errno
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.catalogue import load_catalogue
+from exporter.counting import Counting
+from exporter.input import Input
+from exporter.logfile import CHUNK_BYTES, GRACE_SECONDS, LINE_BYTES, LogFile
+from exporter.milters import MilterNames
+from exporter.recognise import Recogniser
+from exporter.record import Grammar
+from exporter.tally import Key, Tally
+
+NOW = 1795390000.0
+"""22 November 2026, 23:26:40 UTC."""
+END = b"Nov 22 22:10:34 vm milter-manager[7]: [statistics] [session][end][quit][pass][0.1](1)\n"
+ENDED: Key = ("sessions_ended", "quit", "pass")
+OWN = b"[2026-11-22T22:04:44.5Z]: "
+
+
+@dataclass(slots=True)
+class Counted:
+    """
+    An input, its tally, and the time that passes when the test says so.
+    """
+
+    input: Input
+    tally: Tally
+    now: float = 0.0
+    looks: list[bool] = field(default_factory=list)
+    """What `stopping` is to answer, chunk by chunk; then no."""
+
+    def read(self) -> None:
+        """
+        Look once.
+        """
+        self.input.read(self.now, self.is_stopping)
+
+    def is_stopping(self) -> bool:
+        """
+        Say whether the daemon has been asked to stop.
+        """
+        return self.looks.pop(0) if self.looks else False
+
+    def count(self, *key: str) -> int:
+        """
+        Give one counter.
+        """
+        return self.tally.snapshot().counts.get(key, 0)
+
+    def gauge(self, name: str) -> float:
+        """
+        Give one of the numbers of the file.
+        """
+        return self.tally.snapshot().gauges[name, self.input.name]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """
+    Where the log will be.
+    """
+    return tmp_path / "mail.log"
+
+
+def follow(path: Path) -> Counted:
+    """
+    Make an input that reads a log whole.
+    """
+    tally = Tally((1.0,))
+    grammar = Grammar(("milter-manager",))
+    recogniser = Recogniser(load_catalogue(), MilterNames())
+
+    def new_counting() -> Counting:
+        return Counting(str(path), grammar, recogniser, tally, lambda: NOW)
+
+    return Counted(Input(LogFile(path, from_beginning=True), new_counting, tally), tally)
+
+
+@pytest.fixture
+def counted(path: Path) -> Iterator[Counted]:
+    """
+    An input of a log.
+    """
+    counted = follow(path)
+    yield counted
+    counted.input.logfile.close()
+
+
+def append(path: Path, data: bytes) -> None:
+    """
+    Write at the end of a file, and make it if need be.
+    """
+    with path.open("ab") as file:
+        file.write(data)
+
+
+def test_counted(path: Path, counted: Counted) -> None:
+    """
+    Each line is counted once, when it is complete.
+    """
+    append(path, END + END[:-1])
+    counted.read()
+
+    assert 1 == counted.count(*ENDED)
+    assert 2 * len(END) - 1 == counted.gauge("read_bytes")
+    assert len(END) - 1 == counted.gauge("unread_bytes")
+
+    append(path, b"\n")
+    counted.read()
+    counted.read()
+
+    assert 2 == counted.count(*ENDED)
+    assert 2 * len(END) == counted.gauge("read_bytes")
+    assert 0 == counted.gauge("unread_bytes")
+
+
+def test_not_there_yet(counted: Counted) -> None:
+    """
+    The file's numbers are there before the file, all of them 0.
+    """
+    counted.read()
+
+    assert {
+        (name, counted.input.name): 0.0
+        for name in (
+            "read_bytes", "unread_bytes", "file_rotations", "file_truncations", "read_errors",
+        )
+    } == counted.tally.snapshot().gauges  # fmt: skip
+
+
+def test_what_files_go_through(path: Path, counted: Counted) -> None:
+    """
+    Rotations and truncations are counted, and so is what they leave of a line.
+    """
+    append(path, END + b"half")
+    counted.read()
+    path.rename(path.with_suffix(".1"))
+    append(path, END)
+    counted.read()
+    os.truncate(path, 0)
+    counted.read()
+    append(path, END)
+    counted.read()
+
+    assert 3 == counted.count(*ENDED)
+    assert 1 == counted.gauge("file_rotations")
+    assert 1 == counted.gauge("file_truncations")
+    assert 0 == counted.count("lines", "malformed")
+
+    counted.now += GRACE_SECONDS
+    counted.read()
+
+    assert 1 == counted.count("lines", "malformed")
+
+
+def test_overlong(path: Path, counted: Counted) -> None:
+    """
+    An overlong line is counted as such, once.
+    """
+    append(path, END + b"x" * (2 * LINE_BYTES) + b"\n" + END)
+    counted.read()
+    counted.read()
+
+    assert 1 == counted.count("lines", "overlong")
+    assert 2 == counted.count(*ENDED)
+
+
+def test_stopping(path: Path, counted: Counted) -> None:
+    """
+    Asked to stop the reader ends with the chunk it has; the rest is there for the next look.
+    """
+    append(path, END * 10_000)
+    counted.looks = [False, True]
+    counted.read()
+    seen = counted.count(*ENDED)
+
+    assert 0 < seen < 10_000
+
+    counted.read()
+
+    assert 10_000 == counted.count(*ENDED)
+
+
+def test_stopping_in_a_line(path: Path, counted: Counted) -> None:
+    """
+    It does so in a line that does not end for megabytes as well, or in a hole.
+    """
+    for data in (b"x" * (4 * LINE_BYTES), b"\n" + b"\0" * (4 * LINE_BYTES)):
+        append(path, data)
+        before = counted.input.logfile.statistics.read_bytes
+        counted.looks = [True]
+        counted.read()
+
+        assert before + CHUNK_BYTES == counted.gauge("read_bytes")
+
+        counted.read()
+    append(path, b"\n" + END)
+    counted.read()
+
+    assert 1 == counted.count(*ENDED)
+
+
+def test_each_file_by_itself(path: Path, counted: Counted) -> None:
+    """
+    What a file's first lines tell of its form holds for that file and no other.
+    """
+    append(path, b"[session][end][quit][pass][0.1](1)\n")
+    counted.read()
+    path.rename(path.with_suffix(".1"))
+    append(path, END + b"[session][end][quit][pass][0.1](1)\n")
+    counted.read()
+
+    assert 2 == counted.count(*ENDED)
+    assert 1 == counted.count("lines", "malformed")
+
+
+def test_form_of_what_is_followed_from_its_end(path: Path) -> None:
+    """
+    The file's head tells its form also when only its end is read.
+    """
+    append(path, END)
+    counted = follow(path)
+    counted.input.logfile.from_beginning = False
+    counted.read()
+    append(path, b"[session][end][quit][pass][0.1](1)\n")
+    counted.read()
+    counted.input.logfile.close()
+
+    assert 0 == counted.count(*ENDED)
+    assert 1 == counted.count("lines", "malformed")
+
+
+def test_header_at_the_end(path: Path, counted: Counted) -> None:
+    """
+    A header that goes on in lines that never came is counted when its file is left.
+    """
+    append(path, OWN + b"[milter][header][add](2): <X-Spam-Status>=<Yes,\n\tscore=7>: policy\n")
+    counted.read()
+    headers = ("milter_headers_added", "policy", "X-Spam-Status")
+
+    assert 0 == counted.count(*headers)
+
+    path.rename(path.with_suffix(".1"))
+    append(path, OWN + b"[sessions][finished] 1(+1) 0\n")
+    counted.read()
+    counted.now += GRACE_SECONDS
+    counted.read()
+
+    assert 1 == counted.count(*headers)
+    assert [2] == list(counted.input.countings)
+
+
+def test_countings_do_not_pile_up(path: Path, counted: Counted) -> None:
+    """
+    Only files that may have lines to come keep what counts them.
+    """
+    for i in range(50):
+        append(path, END)
+        counted.read()
+        path.rename(path.with_suffix(f".{i}"))
+        counted.now += GRACE_SECONDS
+
+    assert 50 == counted.count(*ENDED)
+    assert 2 >= len(counted.input.countings)
+
+
+def test_problem_is_told_once(path: Path, counted: Counted) -> None:
+    """
+    A log that cannot be read is told once, with the reason, and once that it can be again.
+    """
+    path.mkdir()
+    with capture_logs() as said:
+        for _ in range(3):
+            counted.read()
+
+    assert [
+        {
+            "event": "cannot read the log, trying again",
+            "log_level": "error",
+            "file": str(path),
+            "reason": "is not a regular file",
+        }
+    ] == said
+    assert 3 == counted.gauge("read_errors")
+
+    path.rmdir()
+    append(path, END)
+    with capture_logs() as said:
+        for _ in range(3):
+            counted.read()
+
+    assert [{"event": "the log can be read again", "log_level": "info", "file": str(path)}] == said
+    assert 1 == counted.count(*ENDED)
+
+
+def test_another_problem(path: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Another reason is told as well; a log that is simply not there is no reason.
+    """
+
+    def refuse(*_: object) -> NoReturn:
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
+
+    with capture_logs() as said:
+        counted.read()
+        path.mkdir()
+        counted.read()
+        path.rmdir()
+        append(path, END)
+        monkeypatch.setattr(os, "open", refuse)
+        counted.read()
+        counted.read()
+
+    assert ["is not a regular file", "Permission denied"] == [line["reason"] for line in said]
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (b"mail.log", "mail.log"),
+        ("メール.log".encode(), "メール.log"),
+        (b"caf\xe9.log", "caf\ufffd.log"),
+        (b'quo"te\n.log', 'quo"te\n.log'),
+    ],
+)
+def test_name(name: bytes, expected: str, tmp_path: Path) -> None:
+    """
+    The label `file` is the path as text that can be served, whatever its bytes.
+    """
+    counted = follow(tmp_path / os.fsdecode(name))
+
+    assert str(tmp_path / expected) == counted.input.name
+    assert expected.encode() == Path(counted.input.name).name.encode()
