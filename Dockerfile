@@ -24,6 +24,7 @@ COPY --from=build /opt/milter-manager-exporter /opt/milter-manager-exporter
 ENV PATH=/opt/milter-manager-exporter/bin:$PATH
 USER 10125
 EXPOSE 10125
+# Another port or TLS wants another health check.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://localhost:10125/-/healthy', timeout=4)"]
 ENTRYPOINT ["milter-manager-exporter"]

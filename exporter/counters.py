@@ -81,7 +81,7 @@ def histogram_of(reading: Reading) -> Key | None:
         case "session_disconnected":
             return ("session_disconnected_after",)
         case "milter_end":
-            return ("milter_duration", reading.milter or OTHER)
+            return ("milter_duration", OTHER if reading.milter is None else reading.milter)
         case _:
             return None
 

@@ -39,7 +39,7 @@ HEADER_LABELS = {name.lower().encode(): name for name in HEADERS}
 
 HEADER = re.compile(rb": <(.*?)>=<(.*)", re.DOTALL)
 SIGNATURES = (b": <DKIM-Signature>=", b": <ARC-Seal>=", b": <ARC-Message-Signature>=")
-CHILD = re.compile(rb" \[\d++\](?: (.*+))?+", re.DOTALL)
+CHILD = re.compile(rb" \[\d++\](?> (.*+)|)", re.DOTALL)
 GLUED = re.compile(rb"\[children\]\[error\]\[invalid-state\]\[[a-z-]++\]\[[a-z-]++\]")
 BRACKETS_AND_SIZE = re.compile(rb" \[(.*)\] <\d++>", re.DOTALL)
 FINISHED = re.compile(rb" (\d{1,18})\(\+(\d{1,18})\) (\d{1,18})")

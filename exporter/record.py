@@ -9,7 +9,9 @@ one to read first.  Whatever the fast pattern is not sure of it hands over whole
 `Row.message`, so that there is one answer, not two; tests/test_record.py holds them together.
 
 Log bytes are hostile: everything is anchored at the start of a line, only whole runs of tags are
-taken, and possessive quantifiers keep every pattern linear.
+taken, and nothing is tried twice, which keeps every pattern linear: possessive quantifiers for
+single characters, atomic groups for the rest, since Python before 3.11.5 (Debian 12 has 3.11.2)
+loses its place in a possessive group that fails half-way.
 """
 
 import re
@@ -21,30 +23,30 @@ from typing import NamedTuple
 
 # RFC 3164, 4.1.2: "Mmm dd hh:mm:ss", the day padded with a blank.  Some daemons add a fraction
 # (journalctl -o short-precise).
-TRADITIONAL = rb"[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d(?:\.\d{1,9})?+"
+TRADITIONAL = rb"[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d(?>\.\d{1,9}|)"
 
 # RFC 3339, 5.6, and what sites make of it: a blank for the T, no offset, an offset without a colon
 # (journalctl -o short-iso).
-ISO = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?+(?:Z|[+-]\d\d:?+\d\d)?+"
+ISO = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?>[.,]\d{1,9}|)(?>Z|[+-]\d\d:?+\d\d|)"
 
 # RFC 3164, 4.1.1: facility * 8 + severity.
 PRI = rb"<\d{1,3}>"
 
 # milter-manager's own file: optional items [level][domain], then the time in UTC.
 OWN_TIME = rb"\[" + ISO + rb"\]"
-OWN = rb"(?:\[[a-z|]++\])?+(?:\[[\w-]*+\])??" + OWN_TIME
+OWN = rb"(?>\[[a-z|]++\]|)(?:\[[\w-]*+\])??" + OWN_TIME
 
 # --- who wrote it -----------------------------------------------------------------------------
 
 # A name, an FQDN or an IPv4 address holds no colon, so that "postfix/smtpd[1]:" in a template
 # without a host is never taken for one; an IPv6 address holds at least two.
-HOST = rb"(?:[^\s:\[\]]++ |(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]*+(?:%\w++)?+ )?+"
+HOST = rb"(?>[^\s:\[\]]++ |(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]*+(?>%\w++|) |)"
 
 # RFC 5424, 6.3: "-" or elements whose values escape '"', '\' and ']'.
-STRUCTURED_DATA = rb'(?:-|(?:\[(?:[^\]"\\]|"(?:[^"\\]|\\.)*+")*+\])++)'
+STRUCTURED_DATA = rb'(?>-|(?:\[(?>(?:[^\]"\\]|"(?>(?:[^"\\]|\\.)*)")*)\])+)'
 
 # ../src/milter-manager.c:682: cb_client_finished(): -- the own file's last items
-SOURCE = rb"(?: [^\s:\[]++(?::\d++)?+)?+(?:: [\w.]++\(\))?+"
+SOURCE = rb"(?> [^\s:\[]++(?>:\d++|)|)(?>: [\w.]++\(\)|)"
 
 # --- what was said ----------------------------------------------------------------------------
 
@@ -56,11 +58,11 @@ REPEATED = re.compile(rb"message repeated (\d{1,9}) times: \[ (.*)\]", re.DOTALL
 
 MESSAGE = re.compile(
     rb" *+"
-    rb"(\[statistics\] )?+"  # the only level that syslog shows
-    rb"(?:\[\d++\] )?+"  # session or child
-    rb"((?:" + TAG + rb")*+)"
-    rb"(?:\[([-+]?\d[^\]\s]*+)\])?+"  # elapsed, %g of C's printf
-    rb"(?:\((\d{1,20})\))?+"  # the id that statistics carry
+    rb"(?>(\[statistics\] )|)"  # the only level that syslog shows
+    rb"(?>\[\d++\] |)"  # session or child
+    rb"((?>(?:" + TAG + rb")*))"
+    rb"(?>\[([-+]?\d[^\]\s]*+)\]|)"  # elapsed, %g of C's printf
+    rb"(?>\((\d{1,20})\)|)"  # the id that statistics carry
     rb"(.*+)",
     re.DOTALL,
 )
@@ -68,9 +70,9 @@ MESSAGE = re.compile(
 # The share of MESSAGE that makes up nearly all of a log: lower-case tags, statistics, headers short
 # enough not to have been cut.  The header's value is left out, it is nobody's business.
 FAST_MESSAGE = (
-    rb"(?:\[\d++\] (?!\[statistics\] ))?+"
-    rb"((?:\[statistics\] )?+(?:\[[a-z][a-z-]*+\])++)"
-    rb"(?:\(\d{1,20}\)(?:: <([^>\n]{1,60}+)>=(?:<.{0,700}>:(?= .{0,60}$))?+|(?=[: ]|$))"
+    rb"(?>\[\d++\] (?!\[statistics\] )|)"
+    rb"((?>\[statistics\] |)(?>(?:\[[a-z][a-z-]*+\])+))"
+    rb"(?:\(\d{1,20}\)(?:: <([^>\n]{1,60}+)>=(?><.{0,700}>:(?= .{0,60}$)|)|(?=[: ]|$))"
     rb"|\[(-?\d[\d.e+-]*+)\]\((\d{1,20})\)(?=:|$)"
     rb"|(?= |$))"
     rb"(.*+)"
@@ -188,7 +190,7 @@ class Grammar:
         """
         names = sorted((re.escape(name.encode()) for name in programs), key=len, reverse=True)
         program = rb"(?:" + rb"|".join(names) + rb")"
-        said = rb"(?: ?+\[(\d*+)\])?+: ?+(?:" + FAST_MESSAGE + rb"|(.*+))"
+        said = rb"(?> ?+\[(\d*+)\]|): ?+(?:" + FAST_MESSAGE + rb"|(.*+))"
         self._syslog_rows = re.compile(
             rb"\n(?:"
             rb"("
@@ -208,12 +210,12 @@ class Grammar:
         )
         self._own_rows = re.compile(
             rb"\n(?:"
-            rb"(" + OWN_TIME + rb")(?: \[" + program + rb"\])?+" + said + rb"|(.*+))",
+            rb"(" + OWN_TIME + rb")(?> \[" + program + rb"\]|)" + said + rb"|(.*+))",
             re.MULTILINE,
         )  # fmt: skip
         any_program = rb"([^\s\[\]:]++)"
-        own_program = rb"(?: \[(?!\d++\])([\w./-]++)\])?+"  # the item pid may stand alone
-        pid = rb"(?: ?+\[(\d*+)\])?+"
+        own_program = rb"(?> \[(?!\d++\])([\w./-]++)\]|)"  # the item pid may stand alone
+        pid = rb"(?> ?+\[(\d*+)\]|)"
         self._programs = frozenset(name.encode() for name in programs)
         self._dialects = tuple(
             (name, re.compile(pattern, re.DOTALL))
@@ -221,16 +223,16 @@ class Grammar:
                 (
                     "rfc5424",
                     rb"(" + PRI + rb"1 (?:" + ISO + rb"|-)) (\S++) (\S++) (?:(\d++)|\S++) \S++ "
-                    + STRUCTURED_DATA + rb"(?: (?: *+)(?:\xef\xbb\xbf)?+(.*+))?+",
+                    + STRUCTURED_DATA + rb"(?>  *+(?>\xef\xbb\xbf|)(.*+)|)",
                 ),
                 (
                     "traditional",
-                    rb"((?:" + PRI + rb")?+" + TRADITIONAL + rb") (" + HOST + rb")"
+                    rb"((?>" + PRI + rb"|)" + TRADITIONAL + rb") (" + HOST + rb")"
                     + any_program + pid + rb": ?+(.*+)",
                 ),
                 (
                     "iso",
-                    rb"((?:" + PRI + rb")?+" + ISO + rb") (" + HOST + rb")"
+                    rb"((?>" + PRI + rb"|)" + ISO + rb") (" + HOST + rb")"
                     + any_program + pid + rb": ?+(.*+)",
                 ),
                 (
@@ -240,7 +242,7 @@ class Grammar:
             )
         )  # fmt: skip
         self._stamped = re.compile(
-            rb"(?:" + PRI + rb")?+(?:(?:" + TRADITIONAL + rb"|" + ISO + rb"|1 " + ISO + rb") |"
+            rb"(?>" + PRI + rb"|)(?:(?:" + TRADITIONAL + rb"|" + ISO + rb"|1 " + ISO + rb") |"
             + OWN + rb")",
         )  # fmt: skip
 

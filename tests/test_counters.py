@@ -139,6 +139,16 @@ def test_histogram(message: bytes, expected: Key | None) -> None:
     assert expected == histogram_of(read(message))
 
 
+def test_empty_name() -> None:
+    """
+    A milter without a name has the empty label everywhere, `other` is for names that are lost.
+    """
+    reading = read(b"[statistics] [milter][end][helo][pass][0.05](7): ")
+
+    assert ("milter_duration", "") == histogram_of(reading)
+    assert ("milters_ended", "", "helo", "pass") in counters_of(reading)
+
+
 def test_milter_counters() -> None:
     """
     The counters that bear the milter's name are among those that the reading raises.
