@@ -1,27 +1,49 @@
 """
 One pathname as one endless log: complete lines in chunks, through rotations and truncations.
 
-Strategy: the file that is open is the truth and the name only tells when there is a newer one.
-After a rename the old file stays open beside the new one, since its writer goes on with it until
-it is told to reopen, and is left when it has been quiet for a while.  What is read is told by
-device and inode, never by name.
+Strategy: a file that is open is the truth, and its name only tells when there is a newer one.
+Rule 1: a renamed file stays open beside the new one until it has been quiet for a while, since its
+writer goes on with it until it is told to reopen.
+Rule 2: generations that came and went between two looks are found among the siblings.
+Rule 3: what another log has read, under whatever name, is not read again.
+
+Limits: a file that was moved to another directory (olddir) is read on while it is open, but not
+found after a restart; so is one that was deleted with lines nobody had read.  A renamed file whose
+writer was silent for `GRACE_SECONDS`, or that is one of too many, is left.  What is left of a log
+that was cut in its middle is known only as long as it was read in this run (see
+`Generation.go_back`).  A copy that is made of one log under the name of another is read there too.
 
 Knows nothing of what the lines mean, and never waits.
 """
 
+import errno
 import os
 import stat
-from collections.abc import Iterator
+import time
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-CHUNK_BYTES = 128 * 1024
-LINE_BYTES = 1024 * 1024
+from exporter.generation import LINE_BYTES, Generation, Statistics
+from exporter.mark import FINGERPRINT_BYTES, Mark
+from exporter.search import find_all, find_copy, find_later, find_written_since, is_copy
+from exporter.siblings import (
+    Compressed,
+    Plain,
+    Sibling,
+    list_siblings,
+    open_plain,
+    read_sibling,
+)
+
 HEAD_BYTES = 64 * 1024
 GRACE_SECONDS = 60.0
 """How long a renamed file has to be quiet before it is left, once the new one has lines."""
 MOST_FILES = 8
 """Files of one name open at a time; workers that never reopen keep theirs busy for ever."""
+MOST_LEFT = 256
+TICK_NANOSECONDS = 20_000_000
+"""By how much a file's time may be behind the clock: a tick of the kernel is 10 ms at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,53 +65,70 @@ class Chunk:
 
 
 @dataclass(slots=True)
-class Statistics:
+class Register:
     """
-    What happened to one log so far.
-    """
-
-    read_bytes: int = 0
-    unread_bytes: int = 0
-    rotations: int = 0
-    truncations: int = 0
-    read_errors: int = 0
-    overlong_lines: int = 0
-    cut_lines: int = 0
-    """Last lines without a newline, left behind with their file."""
-
-
-@dataclass(slots=True)
-class OpenFile:
-    """
-    One file being read.
+    What all logs of one exporter read or have read, so that nothing is read twice.
     """
 
-    number: int
-    descriptor: int
-    identity: tuple[int, int]
-    position: int
-    carry: bytes = b"\n"
-    """The beginning of the line to come, behind the newline that leads it."""
-    skipping: bool = False
-    fresh: bool = True
-    quiet_since: float = 0.0
+    readers: dict[tuple[int, int], "LogFile"] = field(default_factory=dict)
+    """Device and inode -> the log that has the file open."""
+    left: list[Mark] = field(default_factory=list)
+    """Files that were read and closed, oldest first."""
+    logs: list["LogFile"] = field(default_factory=list)
+
+    def leave(self, mark: Mark) -> None:
+        """
+        Remember a file that is closed.
+        """
+        self.readers.pop((mark.device, mark.inode), None)
+        self.left.append(mark)
+        del self.left[:-MOST_LEFT]
+
+    def position_in(self, device: int, inode: int, source: Plain | Compressed) -> int:
+        """
+        Give the position at which a file was left, 0 for one that is new.
+        """
+        awaited = [mark for log in self.logs for mark in log.marks]
+        for mark in (*awaited, *reversed(self.left)):
+            if (mark.device, mark.inode) == (device, inode) and mark.fits(source):
+                return mark.position
+        return 0
 
 
 @dataclass(slots=True)
 class LogFile:
     """
-    Follows one pathname; a file that is there at the start is read from its end.
+    Follows one pathname; without marks, a file that is there at the start is read from its end.
     """
 
     path: Path
     from_beginning: bool
+    register: Register = field(default_factory=Register)
+    marks: list[Mark] = field(default_factory=list)
+    """Where an earlier run was, oldest file first; taken up by the first `read`."""
     statistics: Statistics = field(default_factory=Statistics)
     problem: str = ""
     """Why the log cannot be read at the moment; empty when it can, or is not there."""
-    _files: list[OpenFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    """What an administrator should know, oldest first; whoever tells him empties it."""
+    resumed: dict[int, int] = field(default_factory=dict)
+    """Number of a file -> its place in `marks`."""
+    _files: list[Generation] = field(default_factory=list)
+    _base: Path | None = None
+    """What the pathname stood for when the present file was opened, links followed."""
+    _gap: Mark | None = None
+    """The file after which there may be others that are still to be looked for."""
+    _gap_since: int | None = None
+    """The same for files written to since a moment, nanoseconds since the epoch."""
     _numbers: int = 0
     _skip: tuple[tuple[int, int], int] | None = None
     _looked: bool = False
+
+    def __post_init__(self) -> None:
+        """
+        Let the other logs know.
+        """
+        self.register.logs.append(self)
 
     @property
     def numbers(self) -> set[int]:
@@ -98,163 +137,433 @@ class LogFile:
         """
         return {file.number for file in self._files}
 
+    @property
+    def half_lines(self) -> int:
+        """
+        Count the bytes that were read of lines that have not ended, and are read again some day.
+        """
+        return sum(file.scanned - file.position for file in self._files)
+
+    def places(self) -> list[tuple[int, Mark]]:
+        """
+        Give the number of each file that is being read, and the place reached in it, oldest first.
+
+        The numbers of files that are yet to be found are their places in `marks`, less than 0.
+        """
+        if self.marks:
+            return [(i - len(self.marks), mark) for i, mark in enumerate(self.marks)]
+        files = [(file.number, file.mark()) for file in self._files if not file.borrowed]
+        moments = [moment for moment in (self._gap_since,) if moment is not None]
+        if self._gap:
+            moments.append(self._gap.modified)
+        if moments:
+            return [(0, nothing_before(min(moments))), *files]
+        if files or not self._looked:
+            return files
+        return [(0, nothing_before(time.time_ns() - TICK_NANOSECONDS))]
+
     def read(self, now: float) -> Iterator[Chunk]:
         """
         Give the lines written since the last time; `now` is a clock that never goes back.
         """
+        self.problem = ""
+        self._resume(now)
+        if self.marks:
+            return
+        # The old files first: what is known of them decides which others are new.
+        self._open_missed(now)
+        old = self._files.copy()
+        for file in old:
+            yield from self._read_file(file, now)
         self._look(now)
         for file in self._files.copy():
-            yield from self._read_file(file, now)
+            if file not in old:
+                yield from self._read_file(file, now)
         self._leave_old_files(now)
-        self.statistics.unread_bytes = sum(map(self._count_unread, self._files))
+        self.statistics.unread_bytes = sum(map(count_unread, self._files))
 
     def close(self) -> None:
         """
         Close all files.
         """
         while self._files:
-            os.close(self._files.pop().descriptor)
+            self._files.pop().source.close()
+
+    # ---- finding the files --------------------------------------------------------------------
 
     def _look(self, now: float) -> None:
         """
-        Open what the pathname stands for now, if that is not the newest file already.
+        Open what the pathname stands for now, and what did so in between, if that is new.
+        """
+        try:
+            identity = self._find_present()
+            newest = self._files[-1] if self._files else None
+            if newest is None or newest.identity != identity:
+                if newest and not self._gap:
+                    self._gap = newest.footprint()
+                if identity:
+                    self._open_present(identity, now)
+            self._fill_gap(identity, now)
+        except OSError as error:
+            self._fail(error)
+
+    def _find_present(self) -> tuple[int, int] | None:
+        """
+        Give the identity of what the pathname stands for, if anything.
         """
         try:
             status = self.path.stat()
         except FileNotFoundError:
-            self.problem = ""
             self._looked = True
-            return
-        except OSError as error:
-            self._fail(error)
-            return
+            return None
         identity = (status.st_dev, status.st_ino)
-        first, self._looked = not self._looked, True
-        if first and not self.from_beginning:
+        known = self._looked or self._files or self._gap_since is not None
+        if not known and not self.from_beginning and stat.S_ISREG(status.st_mode):
             self._skip = (identity, status.st_size)
+        self._looked = True
+        return identity
+
+    def _fill_gap(self, present: tuple[int, int] | None, now: float) -> None:
+        """
+        Open the generations that came and went unseen; what cannot be looked for now is later.
+        """
+        if not self._gap and self._gap_since is None:
+            return
+        siblings = list_siblings(self._base or self.path)
+        later = find_later(self._gap, siblings) if self._gap else []
+        if self._gap_since is not None:
+            since = find_written_since(self._gap_since, siblings)
+            later = [sibling for sibling in siblings if sibling in later or sibling in since]
+        for sibling in later:
+            known = {file.identity for file in self._files}
+            if sibling.identity not in known and not self._is_copy(sibling):
+                self._add(sibling.path, sibling.open(), now, sibling.modified)
+                self.statistics.rotations += 1
+                newer = {other.identity for other in siblings[siblings.index(sibling) + 1 :]}
+                if present and present not in {other.identity for other in siblings}:
+                    newer.add(present)
+                at = (i for i, other in enumerate(self._files) if other.identity in newer)
+                self._files.insert(next(at, len(self._files)), self._files.pop())
+        self._gap = self._gap_since = None
+
+    def _open_missed(self, now: float) -> None:
+        """
+        Open what was copied away from the present file before any of it was read.
+        """
+        present = self._files[-1] if self._files else None
+        if present is None or present.position or not has_changed(present):
+            return
+        if self._gap_since is None:
+            self._gap_since = present.modified
+        known = len(self._files)
         try:
-            if not self._is_open(identity):
-                self._open(now)
+            self._fill_gap(present.identity, now)
         except OSError as error:
             self._fail(error)
-            return
-        self.problem = ""
+            known = 0
+        if len(self._files) > known:
+            # The line that was being written is there.
+            present.scanned = 0
 
-    def _is_open(self, identity: tuple[int, int]) -> bool:
+    def _put_last(self, present: tuple[int, int] | None) -> bool:
         """
-        Say whether a file is open already; it is the newest from now on, a renamed one come back.
+        Have the present file behind all others, if it is open.
         """
         for i, file in enumerate(self._files):
-            if file.identity == identity:
-                if file is not self._files[-1]:
-                    self.statistics.rotations += 1
-                    self._files.append(self._files.pop(i))
+            if file.identity == present:
+                self._files.append(self._files.pop(i))
                 return True
         return False
 
-    def _open(self, now: float) -> None:
-        # Without O_NONBLOCK a FIFO would hold the daemon until somebody writes to it.
-        descriptor = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        status = os.fstat(descriptor)
-        identity = (status.st_dev, status.st_ino)
-        if not stat.S_ISREG(status.st_mode):
-            os.close(descriptor)
-            self._skip = None
-            raise OSError(None, "is not a regular file")
-        position = 0
-        if self._skip and self._skip[0] == identity:
-            position = find_line_start(descriptor, min(self._skip[1], status.st_size))
+    def _is_copy(self, sibling: Sibling) -> bool:
+        """
+        Say whether a generation holds, compressed, what was read from its first form.
+        """
+        marks = [file.footprint() for file in self._files if not file.borrowed]
+        if sibling.suffix:
+            marks += self.register.left
+        return is_copy(sibling, marks)
+
+    def _open_present(self, identity: tuple[int, int], now: float) -> None:
+        """
+        Open what the pathname stands for.
+        """
+        rotated = bool(self._files) or self._gap_since is not None
+        if not self._put_last(identity):
+            newest = self._files[-1] if self._files else None
+            self._base = Path(os.path.realpath(self.path))
+            source = Plain(open_plain(self._base))
+            file = self._add(self._base, source, now, source.status().st_mtime_ns)
+            if newest and not file.position and self._is_moved(newest, source):
+                file.go_to(newest.position)
+                self._gap = None
+            elif self._skip and self._skip[0] == file.identity and not file.position:
+                end = min(self._skip[1], source.status().st_size)
+                file.go_to(find_line_start(source, end))
         self._skip = None
-        if self._files:
-            self.statistics.rotations += 1
-        self._numbers += 1
-        self._files.append(
-            OpenFile(self._numbers, descriptor, identity, position, quiet_since=now),
+        self.statistics.rotations += rotated
+
+    def _is_moved(self, newest: Generation, source: Plain) -> bool:
+        """
+        Say whether a file is the newest one, copied to where the pathname leads by now.
+        """
+        if newest.position < FINGERPRINT_BYTES or not newest.mark().fits(source):
+            return False
+        return all(
+            sibling.identity != newest.identity
+            for sibling in list_siblings(self._base or self.path)
         )
 
-    def _fail(self, error: OSError) -> None:
-        self.statistics.read_errors += 1
-        self.problem = error.strerror or str(error)
-
-    def _read_file(self, file: OpenFile, now: float) -> Iterator[Chunk]:
+    def _add(
+        self,
+        path: Path,
+        source: Plain | Compressed,
+        now: float,
+        modified: int,
+        position: int | None = None,
+    ) -> Generation:
+        """
+        Begin with a file, or go on with it where any log has left it; OSError closes it.
+        """
         try:
-            if os.fstat(file.descriptor).st_size < file.position:
-                self._restart(file)
-            while data := os.pread(file.descriptor, CHUNK_BYTES, file.position):
-                file.quiet_since = now
-                file.position += len(data)
-                self.statistics.read_bytes += len(data)
-                lines, head = self._take_lines(file, data), b""
-                if lines and file.fresh:
-                    head = os.pread(file.descriptor, HEAD_BYTES, 0)
-                    file.fresh = False
-                yield Chunk(file.number, lines, head)
+            status = source.status()
+            identity = (status.st_dev, status.st_ino)
+            if position is None:
+                position = self.register.position_in(*identity, source)
+            file = Generation(0, path, source, *identity, modified=modified, quiet_since=now)
+            file.go_to(position)
+        except OSError:
+            source.close()
+            raise
+        file.number = self._next_number()
+        file.borrowed = self.register.readers.setdefault(identity, self) is not self
+        self._files.append(file)
+        return file
+
+    def _resume(self, now: float) -> None:
+        """
+        Find the files of an earlier run again, whatever they are called by now.
+
+        As long as one that may be among them cannot be opened, nothing is.
+        """
+        if not self.marks:
+            return
+        self._base = Path(os.path.realpath(self.path))
+        try:
+            found = self._find_marks()
+        except OSError as error:
+            self._fail(error)
+            return
+        left = sorted(found.items(), reverse=True)
+        try:
+            while left:
+                i, (sibling, source) = left.pop()
+                mark = self.marks[i]
+                position = mark.position
+                if isinstance(source, Plain) and source.status().st_size < position:
+                    # Cut while nobody looked: what is left of it was handed out.
+                    position = source.status().st_size
+                    self.statistics.truncations += 1
+                file = self._add(sibling.path, source, now, mark.modified, position)
+                self.resumed[file.number] = i
+        except OSError as error:
+            self._fail(error)
+            for _, (_, source) in left:
+                source.close()
+            self.close()
+            return
+        marks, self.marks = self.marks, []
+        lost = [mark for i, mark in enumerate(marks) if i not in found]
+        for mark in lost:
+            if mark.position:
+                self.notes.append(f"the file that was read up to byte {mark.position} is gone")
+        # Whatever was written to since may be what became of an empty one.
+        moments = [mark.modified for mark in lost if not (found and mark.position)]
+        self._gap_since = min(moments, default=None)
+
+    def _find_marks(self) -> dict[int, tuple[Sibling, Plain | Compressed]]:
+        """
+        Find the files of the marks; OSError when one cannot be opened, or is just being moved.
+        """
+        candidates = self._list_candidates()
+        found = find_all(self.marks, candidates)
+        if len(found) == len(self.marks) or names_of(candidates) == names_of(
+            self._list_candidates()
+        ):
+            return found
+        for _, source in found.values():
+            source.close()
+        raise OSError(errno.ESTALE, "was rotated just now")
+
+    def _list_candidates(self) -> list[Sibling]:
+        """
+        List what may have been read by an earlier run, the newest first.
+        """
+        base = self._base or self.path
+        candidates = list_siblings(base)[::-1]
+        present = read_sibling(base)
+        return [present, *candidates] if present else candidates
+
+    # ---- reading them -------------------------------------------------------------------------
+
+    def _read_file(self, file: Generation, now: float) -> Iterator[Chunk]:
+        if file.borrowed:
+            return
+        try:
+            while (yield from self._read_chunks(file, now)):
+                yield from self._read_anew(file, now)
         except OSError as error:
             self._fail(error)
 
-    def _restart(self, file: OpenFile) -> None:
+    def _read_chunks(self, file: Generation, now: float) -> Generator[Chunk, None, bool]:
         """
-        Begin a file anew that has become shorter.
+        Give a file's lines; True when what was read of it is gone from it.
         """
+        lines = file.read(now, self.statistics)
+        while True:
+            try:
+                chunk = next(lines)
+            except StopIteration as end:
+                return bool(end.value)
+            head = file.source.read_at(0, HEAD_BYTES) if chunk and file.fresh else b""
+            file.fresh = file.fresh and not chunk
+            yield Chunk(file.number, chunk, head)
+
+    def _read_anew(self, file: Generation, now: float) -> Iterator[Chunk]:
+        """
+        Go on with a file that was truncated: with the rest in its copies, then with what is new.
+        """
+        rests = self._open_copies(file, now)
         self.statistics.truncations += 1
-        self._drop_carry(file)
+        if rests:
+            # With its old bytes in a copy, all lines in the file are new.
+            file.go_to(0)
+        else:
+            file.give_up(self.statistics)
+            file.go_back()
+            file.number, file.fresh = self._next_number(), True
+        for rest in rests:
+            yield from self._read_chunks(rest, now)
+            self._files.remove(rest)
+            self._leave(rest)
+
+    def _open_copies(self, file: Generation, now: float) -> list[Generation]:
+        """
+        Put the copies of a truncated file in front of it, to be read on from where it was.
+        """
+        copies = self._find_copies(file)
+        sources: list[Plain | Compressed] = []
+        try:
+            sources.extend(copy.open() for copy in copies)
+        except OSError:
+            for source in sources:
+                source.close()
+            raise
+        rests: list[Generation] = []
+        for copy, source in zip(copies, sources, strict=True):
+            rest = Generation(file.number, copy.path, source, *copy.identity, quiet_since=now)
+            rest.fresh = file.fresh
+            rests.append(rest)
+            file.number, file.fresh = self._next_number(), True
+        if rests:
+            rests[0].go_to(file.position)
+        at = self._files.index(file)
+        self._files[at:at] = rests
+        return rests
+
+    def _find_copies(self, file: Generation) -> list[Sibling]:
+        """
+        Find the copies that were made of a file before it was truncated, oldest first.
+
+        The first one has what was read of the file, and the rest; later ones are of what was
+        written after another truncation.
+        """
+        siblings = list_siblings(self._base or self.path)
+        first = find_copy(file.mark(), siblings)
+        if first is None:
+            return []
+        at = siblings.index(first)
+        known = {other.identity for other in self._files}
+        beginning = file.beginning()
+        copies = [first]
+        for sibling in siblings[at + 1 :]:
+            # From here on it is the file itself, or what came after it.
+            if sibling.identity in known or is_copy(sibling, [beginning]):
+                break
+            copies.append(sibling)
+        return copies
+
+    def _next_number(self) -> int:
         self._numbers += 1
-        file.number, file.position, file.fresh = self._numbers, 0, True
-
-    def _take_lines(self, file: OpenFile, data: bytes) -> bytes:
-        """
-        Put what was read behind the carry; give the complete lines.
-        """
-        if b"\0" in data:
-            # What a crash leaves, or a writer that keeps its offset after copytruncate.
-            data = data.replace(b"\0", b"")
-        if file.skipping:
-            end = data.find(b"\n")
-            if end < 0:
-                return b""
-            file.skipping, data = False, data[end + 1 :]
-        lines = file.carry + data
-        first_end = lines.find(b"\n", len(file.carry))
-        if first_end - 1 > LINE_BYTES:
-            self.statistics.overlong_lines += 1
-            lines, first_end = lines[first_end:], 0
-        end = 0 if first_end < 0 else lines.rfind(b"\n")
-        file.carry = lines[end:]
-        if len(file.carry) - 1 > LINE_BYTES:
-            self.statistics.overlong_lines += 1
-            file.carry, file.skipping = b"\n", True
-        return lines[:end]
-
-    def _drop_carry(self, file: OpenFile) -> None:
-        if len(file.carry) > 1:
-            self.statistics.cut_lines += 1
-        file.carry, file.skipping = b"\n", False
+        return self._numbers
 
     def _leave_old_files(self, now: float) -> None:
         """
-        Close the files that have been quiet for long, if a newer one has bytes.
+        Close the files that have been quiet for long, since a newer one has lines.
         """
+        for i, file in enumerate(self._files):
+            if not file.superseded and any(newer.position for newer in self._files[i + 1 :]):
+                file.superseded, file.quiet_since = True, now
         while len(self._files) > 1:
             oldest = self._files[0]
-            quiet = now - oldest.quiet_since >= GRACE_SECONDS
-            newer = any(file.position for file in self._files[1:])
-            if not (quiet and newer) and len(self._files) <= MOST_FILES:
+            quiet = oldest.superseded and now - oldest.quiet_since >= GRACE_SECONDS
+            if not quiet and len(self._files) <= MOST_FILES:
                 return
-            self._drop_carry(oldest)
-            os.close(self._files.pop(0).descriptor)
+            self._leave(self._files.pop(0))
 
-    def _count_unread(self, file: OpenFile) -> int:
-        try:
-            size = os.fstat(file.descriptor).st_size
-        except OSError:
-            return 0
-        return max(size - file.position, 0) + len(file.carry) - 1
+    def _leave(self, file: Generation) -> None:
+        """
+        Close a file for good.
+        """
+        file.give_up(self.statistics)
+        if not file.borrowed:
+            self.register.leave(file.mark())
+        file.source.close()
+
+    def _fail(self, error: OSError) -> None:
+        self.statistics.read_errors += 1
+        reason = error.strerror or str(error)
+        other = error.filename is not None and Path(error.filename) not in (self.path, self._base)
+        self.problem = f"{error.filename}: {reason}" if other else reason
 
 
-def find_line_start(descriptor: int, position: int) -> int:
+def nothing_before(moment: int) -> Mark:
+    """
+    Make the mark of a log that did not exist at a moment, nanoseconds since the epoch.
+    """
+    return Mark(0, 0, 0, "", "", moment)
+
+
+def has_changed(file: Generation) -> bool:
+    """
+    Say whether a file that was looked at before has been written to since.
+    """
+    return file.source.status().st_mtime_ns != file.modified
+
+
+def names_of(siblings: list[Sibling]) -> list[tuple[Path, tuple[int, int]]]:
+    """
+    Give what a rotation changes: which file has which name.
+    """
+    return [(sibling.path, sibling.identity) for sibling in siblings]
+
+
+def count_unread(file: Generation) -> int:
+    """
+    Count the bytes of a file that were not handed out.
+    """
+    if file.borrowed or isinstance(file.source, Compressed):
+        return 0
+    try:
+        return max(file.source.status().st_size - file.position, 0)
+    except OSError:
+        return 0
+
+
+def find_line_start(source: Plain, position: int) -> int:
     """
     Find where the line begins that `position` stands in; one that is overlong by then stays so.
     """
     start = max(position - LINE_BYTES - 1, 0)
-    before = os.pread(descriptor, position - start, start)
+    before = source.read_at(start, position - start)
     return start + before.rfind(b"\n") + 1

@@ -3,7 +3,9 @@ The log's reader, stepped by hand on real files, with a clock of its own.
 """
 
 import errno
+import gzip
 import os
+import shutil
 import tempfile
 import tracemalloc
 from collections.abc import Iterable, Iterator
@@ -15,16 +17,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.generation import CHUNK_BYTES, LINE_BYTES
 from exporter.logfile import (
-    CHUNK_BYTES,
     GRACE_SECONDS,
     HEAD_BYTES,
-    LINE_BYTES,
     MOST_FILES,
+    MOST_LEFT,
     Chunk,
     LogFile,
+    Register,
     find_line_start,
 )
+from exporter.mark import Mark
+from exporter.siblings import Compressed, Plain, Sibling, list_siblings
 
 REASONS = {
     errno.EACCES: "Permission denied",
@@ -202,7 +207,7 @@ def test_line_start(data: bytes, expected: int, path: Path) -> None:
     """
     path.write_bytes(data)
     descriptor = os.open(path, os.O_RDONLY)
-    start = find_line_start(descriptor, len(data))
+    start = find_line_start(Plain(descriptor), len(data))
     os.close(descriptor)
 
     assert expected == start
@@ -313,7 +318,8 @@ def test_any_pieces(pieces: list[bytes]) -> None:
     """
     Any bytes, written in any pieces, come out as the same lines, NUL bytes left out.
     """
-    *expected, rest = b"".join(pieces).replace(b"\0", b"").split(b"\n")
+    *lines_written, rest = b"".join(pieces).split(b"\n")
+    expected = [line.replace(b"\0", b"") for line in lines_written]
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory, "mail.log")
         reader = Reader(LogFile(path, from_beginning=True))
@@ -324,7 +330,7 @@ def test_any_pieces(pieces: list[bytes]) -> None:
         reader.log.close()
 
     assert expected == lines
-    assert len(rest) == reader.log.statistics.unread_bytes
+    assert len(rest.lstrip(b"\0")) == reader.log.statistics.unread_bytes
     assert len(b"".join(pieces)) == reader.log.statistics.read_bytes
 
 
@@ -688,6 +694,198 @@ def test_truncated_in_an_overlong_line(path: Path, reader: Reader) -> None:
     assert 0 == reader.log.statistics.cut_lines
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_rest_in_the_copy(suffix: str, path: Path, reader: Reader) -> None:
+    """
+    What was not read before a copytruncate is read from the copy, as lines of the same file.
+    """
+    append(path, b"one\n")
+    reader.read()
+    append(path, b"two\n")
+    data = path.read_bytes()
+    path.with_name(f"mail.log.1{suffix}").write_bytes(gzip.compress(data) if suffix else data)
+    os.truncate(path, 0)
+    append(path, b"three\n" * 9)
+
+    assert [b"two", *[b"three"] * 9] == reader.read()
+    assert [1, 2] == [chunk.file for chunk in reader.chunks]
+    assert 1 == reader.log.statistics.truncations
+    assert {2} == reader.log.numbers
+
+
+def test_stopped_in_the_copy(path: Path, reader: Reader) -> None:
+    """
+    A reader that is stopped in the rest of a copy goes on there, and its place is kept.
+    """
+    append(path, b"one\n")
+    reader.read()
+    append(path, b"two\n" * 100_000)
+    path.with_suffix(".log.1").write_bytes(path.read_bytes())
+    os.truncate(path, 0)
+    append(path, b"three\n")
+    first = next(reader.log.read(0.0))
+
+    assert [1, 2] == [number for number, _ in reader.log.places()]
+
+    lines = [*split([first]), *reader.read()]
+
+    assert [b"two"] * 100_000 + [b"three"] == lines
+
+
+def test_copy_cannot_be_opened(path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of two copies that are to be read either both are or none yet, and nothing is left open.
+    """
+    append(path, b"one\n")
+    reader.read()
+    append(path, b"two\n")
+    path.with_suffix(".log.2").write_bytes(path.read_bytes())
+    path.with_suffix(".log.1").write_bytes(b"three\n")
+    path.write_bytes(b"four, longer than that\n")
+    before = open_descriptors()
+    opened = 0
+
+    def run_out(sibling: Sibling) -> Plain | Compressed:
+        nonlocal opened
+        opened += sibling.path.suffix == ".2"
+        if opened > 1 and sibling.path.suffix == ".1":
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(sibling.path))
+        return really_open(sibling)
+
+    really_open = Sibling.open
+    with monkeypatch.context() as patched:
+        patched.setattr(Sibling, "open", run_out)
+
+        assert [] == reader.read()
+
+    assert f"{path}.1: Too many open files" == reader.log.problem
+    assert before == open_descriptors()
+    assert [b"two", b"three", b"four, longer than that"] == reader.read()
+    assert 1 == reader.log.statistics.truncations
+
+
+# --- after a restart ----------------------------------------------------------------------------
+
+
+def resume(reader: Reader) -> Reader:
+    """
+    Go on with another reader where one was.
+    """
+    marks = [mark for _, mark in reader.log.places()]
+    register = Register(left=reader.log.register.left)
+    reader.log.close()
+    reader.log = LogFile(reader.log.path, from_beginning=False, register=register, marks=marks)
+    return reader
+
+
+def test_resumed(path: Path, reader: Reader) -> None:
+    """
+    Each file is read on from its place, and known by it.
+    """
+    append(path, b"one\n")
+    reader.read()
+    path.rename(path.with_suffix(".log.1"))
+    append(path, b"two\n")
+    reader.read()
+    resume(reader)
+
+    assert [-2, -1] == [number for number, _ in reader.log.places()]
+
+    append(path.with_suffix(".log.1"), b"late\n")
+    append(path, b"three\n")
+
+    assert [b"late", b"three"] == reader.read()
+    assert {1: 0, 2: 1} == reader.log.resumed
+    assert [] == reader.log.notes
+
+
+def test_resumed_before_there_was_a_log(path: Path, reader: Reader) -> None:
+    """
+    A log that did not exist at the last save is read whole, with what was rotated of it.
+    """
+    reader.read()
+    resume(reader)
+    (nothing,) = reader.log.marks
+    append(path, b"one\n")
+    os.utime(path, ns=(0, nothing.modified + 1))
+    path.rename(path.with_suffix(".log.1"))
+    append(path, b"two\n")
+
+    assert 0 == nothing.position
+    assert [b"one", b"two"] == reader.read()
+
+
+def test_nothing_to_keep_yet(path: Path, reader: Reader) -> None:
+    """
+    Before the first look there is no place to keep.
+    """
+    append(path, b"one\n")
+
+    assert [] == reader.log.places()
+
+
+def test_gone(path: Path, reader: Reader) -> None:
+    """
+    That a file with its unread lines is gone is told.
+    """
+    append(path, b"one\n")
+    reader.read()
+    resume(reader)
+    path.unlink()
+    append(path, b"two\n")
+
+    assert [b"two"] == reader.read()
+    assert ["the file that was read up to byte 4 is gone"] == reader.log.notes
+
+
+@pytest.mark.parametrize("failing", [1, 2, 3, 4, 5, 6])
+def test_read_error_at_a_restart(
+    failing: int, path: Path, reader: Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whichever read fails, the places are kept and no file is left open.
+    """
+    append(path, b"one\n")
+    reader.read()
+    path.rename(path.with_suffix(".log.1"))
+    append(path, b"two\n")
+    reader.read()
+    resume(reader)
+    before, calls, pread = open_descriptors(), 0, os.pread
+
+    def fail(descriptor: int, length: int, position: int) -> bytes:
+        nonlocal calls
+        calls += 1
+        if calls == failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(descriptor, length, position)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pread", fail)
+
+        assert [] == reader.read()
+
+    assert 2 == len(reader.log.marks)
+    assert before == open_descriptors()
+
+    append(path, b"three\n")
+
+    assert [b"three"] == reader.read()
+    assert {1, 2} == set(reader.log.resumed) & reader.log.numbers or reader.log.numbers
+
+
+def test_most_left(path: Path, reader: Reader) -> None:
+    """
+    Only so many of the files that were left are remembered.
+    """
+    for i in range(MOST_LEFT + 50):
+        reader.log.register.leave(Mark(1, i, 2, "", ""))
+
+    assert MOST_LEFT == len(reader.log.register.left)
+    assert MOST_LEFT + 49 == reader.log.register.left[-1].inode
+    assert not path.exists()
+
+
 # --- what cannot be read ------------------------------------------------------------------------
 
 
@@ -879,3 +1077,79 @@ def test_unread_bytes(path: Path, reader: Reader) -> None:
 
     assert 100_000 == len(split([first])) + len(rest)
     assert 0 == reader.log.statistics.unread_bytes
+
+
+def test_cut_while_down(path: Path) -> None:
+    """
+    What is left of a log that was cut while nobody looked is not read again; what follows is read.
+    """
+    lines = [b"line %03d %s" % (i, b"x" * 90) for i in range(100)]
+    append(path, b"\n".join(lines) + b"\n")
+    before = LogFile(path, from_beginning=True)
+
+    assert lines == split(before.read(0.0))
+
+    marks = [mark for _, mark in before.places()]
+    before.close()
+    os.truncate(path, 40 * 100)
+    after = LogFile(path, from_beginning=True, marks=marks)
+
+    assert [] == split(after.read(0.0))
+
+    append(path, b"new\n")
+
+    assert [b"new"] == split(after.read(1.0))
+    assert 1 == after.statistics.truncations
+    assert [] == after.notes
+
+    after.close()
+
+
+def test_rotated_during_the_search(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A rotation between listing the files and opening them is waited for, not taken for a loss.
+    """
+    before = LogFile(path, from_beginning=True)
+    append(path, b"zero\n")
+
+    assert [b"zero"] == split(before.read(0.0))
+
+    path.rename(path.with_name("mail.log.1"))
+    append(path, b"one\n")
+
+    assert [b"one"] == split(before.read(1.0))
+
+    marks = [mark for _, mark in before.places()]
+    before.close()
+    listings: list[Path] = []
+
+    def list_and_rotate(base: Path) -> list[Sibling]:
+        listings.append(base)
+        found = list_siblings(base)
+        if len(listings) == 1:
+            shutil.copy2(path, path.with_name("mail.log-20261122"))
+            os.truncate(path, 0)
+            append(path, b"two\n")
+        return found
+
+    monkeypatch.setattr("exporter.logfile.list_siblings", list_and_rotate)
+    descriptors = open_descriptors()
+    after = LogFile(path, from_beginning=True, marks=marks)
+
+    assert [] == split(after.read(2.0))
+    assert "was rotated just now" == after.problem
+    assert descriptors == open_descriptors()
+    assert [b"two"] == split(after.read(3.0))
+    assert [] == after.notes
+
+    after.close()
+
+
+def test_half_lines(path: Path, reader: Reader) -> None:
+    """
+    Bytes of a line that has not ended are counted apart.
+    """
+    append(path, b"one\ntw")
+    reader.read()
+
+    assert 2 == reader.log.half_lines
