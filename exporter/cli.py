@@ -30,6 +30,8 @@ from exporter.config import (
     parse_buckets,
     parse_input_file,
     parse_program,
+    parse_state_file,
+    parse_switch,
     parse_telemetry_path,
 )
 from exporter.ownlog import FORMATS, LEVELS, configure_log, printable
@@ -38,6 +40,8 @@ PROGRAM = "milter-manager-exporter"
 PREFIX = "MILTER_MANAGER_EXPORTER_"
 # Variables with the prefix that are no flag: systemd's unit puts this one on the command line.
 NOT_FLAGS = frozenset({f"{PREFIX}OPTS"})
+EXCLUSIVE = frozenset({"state_file", "no_state"})
+"""Of these only one may be given; on the command line it replaces the other's variable too."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -64,6 +68,8 @@ class Options(argparse.Namespace):
     input_file: Sequence[Path] = ()
     input_program: Sequence[str] = DEFAULT_PROGRAMS
     input_from: str = "end"
+    state_file: Path | None = None
+    no_state: bool = False
     web_listen_address: Sequence[Address] = DEFAULT_LISTEN_ADDRESSES
     web_telemetry_path: str = DEFAULT_TELEMETRY_PATH
     log_level: str = "info"
@@ -74,22 +80,30 @@ class Options(argparse.Namespace):
 @dataclass(frozen=True, slots=True)
 class Flag:
     """
-    One flag that takes a value, on the command line and in the environment.
+    One flag, on the command line and in the environment.
     """
 
     name: str
     value: str
+    """What --help calls its value; empty for a switch, true or false in the environment."""
     parse: Callable[[str], object]
     default: str
     text: str
     repeatable: bool = False
 
     @property
+    def option(self) -> str:
+        """
+        What it is called among the `Options`.
+        """
+        return self.name.replace(".", "_").replace("-", "_")
+
+    @property
     def variable(self) -> str:
         """
         The environment variable that stands for the flag.
         """
-        return PREFIX + self.name.upper().replace(".", "_").replace("-", "_")
+        return PREFIX + self.option.upper()
 
     @property
     def help(self) -> str:
@@ -145,6 +159,20 @@ FLAGS = (
         one_of("end", "beginning"),
         Options.input_from,
         "Where in the log to start.",
+    ),
+    Flag(
+        "state.file",
+        "PATH",
+        parse_state_file,
+        "state in $STATE_DIRECTORY, /var/lib/milter-manager-exporter or ~/.local/state",
+        "Where to keep counters and positions, so that a restart goes on where it was.",
+    ),
+    Flag(
+        "no-state",
+        "",
+        parse_switch,
+        "false",
+        "Keep nothing: a restart starts at 0, and at --input.from.",
     ),
     Flag(
         "web.listen-address",
@@ -217,9 +245,14 @@ def build_parser() -> Parser:
     flags.add_argument("-h", "--help", action="store_true", help="Show this help.")
     flags.add_argument("--version", action="store_true", help="Show the version.")
     for flag in FLAGS:
+        if not flag.value:
+            flags.add_argument(
+                f"--{flag.name}", dest=flag.option, action="store_true", help=flag.help
+            )
+            continue
         flags.add_argument(
             f"--{flag.name}",
-            dest=flag.name.replace(".", "_").replace("-", "_"),
+            dest=flag.option,
             metavar=flag.value,
             type=_argument(flag.parse),
             action="append" if flag.repeatable else "store",
@@ -257,11 +290,25 @@ def read_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
             continue
         values = text.split(",") if flag.repeatable else [text]
         try:
-            layers |= vars(parser.parse_args([f"--{flag.name}={item.strip()}" for item in values]))
-        except UsageError as error:
+            layers |= vars(parser.parse_args(_arguments(flag, values)))
+        except (UsageError, ValueError) as error:
             reason = str(error).removeprefix(f"--{flag.name}: ")
             raise UsageError(f"environment variable {flag.variable}: {reason}") from error
-    return Options(**(layers | given))
+    if EXCLUSIVE & given.keys():
+        layers = {name: value for name, value in layers.items() if name not in EXCLUSIVE}
+    options = Options(**(layers | given))
+    if options.no_state and options.state_file:
+        raise UsageError("--no-state and --state.file exclude each other")
+    return options
+
+
+def _arguments(flag: Flag, values: Sequence[str]) -> list[str]:
+    """
+    Write values from the environment as arguments; ValueError for what is no switch's value.
+    """
+    if not flag.value:
+        return [f"--{flag.name}"] if parse_switch(values[0].strip()) else []
+    return [f"--{flag.name}={item.strip()}" for item in values]
 
 
 def build_config(options: Options) -> Config:
@@ -275,6 +322,8 @@ def build_config(options: Options) -> Config:
         listen_addresses=tuple(options.web_listen_address),
         telemetry_path=options.web_telemetry_path,
         buckets=options.histogram_buckets,
+        state_file=options.state_file,
+        keep_state=not options.no_state,
     )
 
 

@@ -72,9 +72,9 @@ FAMILIES: Mapping[str, Family] = {
     "milter_timeouts": Family(
         "milter_manager_milter_timeouts_total",
         "counter",
-        "Timeouts of a child milter ([children][timeout]...), by what was waited for; words that"
-        " the line lacks are empty. fallback_status is what the mail got instead of the child's"
-        " answer.",
+        "Timeouts of a child milter ([children][timeout]...; the [server][timeout] line that goes"
+        " with some is not counted again), by what was waited for; words that the line lacks are"
+        " empty. fallback_status is what the mail got instead of the child's answer.",
         ("milter", "phase", "state", "fallback_status"),
     ),
     "milter_fallbacks": Family(
@@ -234,6 +234,22 @@ FAMILIES: Mapping[str, Family] = {
         "Failed attempts to open or read a log; a log that does not exist yet is none.",
         ("file",),
     ),
+    "state_saves": Family(
+        "milter_manager_exporter_state_saves_total",
+        "counter",
+        "Times that counters and positions were saved, at most once a second while they change.",
+    ),
+    "state_errors": Family(
+        "milter_manager_exporter_state_errors_total",
+        "counter",
+        "Times that the state could not be saved, or was found damaged at the start. Without a"
+        " saved state a restart counts some lines again or not at all.",
+    ),
+    "state_last_save": Family(
+        "milter_manager_exporter_state_last_save_timestamp_seconds",
+        "gauge",
+        "When the state was last saved, as seconds since the epoch.",
+    ),
     "watcher_up": Family(
         "milter_manager_exporter_watcher_up",
         "gauge",
@@ -283,6 +299,14 @@ class TallyCollector(Collector):
             buckets = cumulate(self._tally.bounds, histogram, FAMILIES[name].exemplar)
             metric.add_metric(labels, buckets, histogram.sum)
         return metrics.values()
+
+
+def is_shown(key: Key, *kinds: str) -> bool:
+    """
+    Say whether a key is one of a metric that there is, of one of these kinds, with as many labels.
+    """
+    family = FAMILIES.get(key[0]) if key else None
+    return family is not None and family.kind in kinds and len(family.labels) == len(key) - 1
 
 
 def new_registry(tally: Tally) -> CollectorRegistry:

@@ -140,6 +140,25 @@ def parse_input_file(text: str) -> Path:
     return Path(text)
 
 
+def parse_state_file(text: str) -> Path:
+    """
+    Check the pathname of the state file; whether it can be written is the daemon's affair.
+    """
+    if text.endswith("/") or Path(text).name in {"", ".."}:
+        raise ValueError(f"must be the name of a file, not {text!r}")
+    return Path(text)
+
+
+def parse_switch(text: str) -> bool:
+    """
+    Read the value of a switch in the environment.
+    """
+    words = {"true": True, "1": True, "false": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError(f"must be true or false, not {text!r}")
+    return words[text.lower()]
+
+
 DEFAULT_PROGRAMS = ("milter-manager", "milter-manager-process-launcher")
 DEFAULT_LISTEN_ADDRESSES = (Address("", 10125),)
 DEFAULT_TELEMETRY_PATH = "/metrics"
@@ -161,3 +180,6 @@ class Config:
     listen_addresses: tuple[Address, ...] = DEFAULT_LISTEN_ADDRESSES
     telemetry_path: str = DEFAULT_TELEMETRY_PATH
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
+    state_file: Path | None = None
+    """None: where systemd says, or the system's place, or the user's."""
+    keep_state: bool = True

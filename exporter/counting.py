@@ -53,6 +53,28 @@ class OpenHeader:
     name: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OpenHeaderState:
+    """
+    An `OpenHeader` as it outlives the process.
+    """
+
+    level: str
+    header: str
+    times: int
+    name: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class CountingState:
+    """
+    What of a counting outlives the process, beside the position in its file.
+    """
+
+    bare: bool | None = None
+    open: OpenHeaderState | None = None
+
+
 class Counting:
     """
     Counts the lines of one input into a tally.
@@ -94,6 +116,26 @@ class Counting:
         """
         stamped = any(self._grammar.read_line(line) for line in head.split(b"\n"))
         self._bare = False if stamped else None
+
+    def export(self) -> CountingState:
+        """
+        Give what a restart needs.
+        """
+        opened = self._open
+        if opened is None:
+            return CountingState(self._bare)
+        reading = opened.reading
+        header = OpenHeaderState(reading.level, reading.header or OTHER, opened.times, opened.name)
+        return CountingState(self._bare, header)
+
+    def restore(self, state: CountingState) -> None:
+        """
+        Go on in the file where an earlier run was.
+        """
+        self._bare = state.bare
+        if state.open:
+            reading = self._recogniser.header_line(state.open.level, state.open.header)
+            self._open = OpenHeader(reading, state.open.times, state.open.name)
 
     def add(self, chunk: bytes) -> None:
         """

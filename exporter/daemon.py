@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -17,16 +17,20 @@ import structlog
 
 from exporter import __version__
 from exporter.catalogue import load_catalogue
+from exporter.checkpoint import Checkpoints
 from exporter.collector import new_registry
 from exporter.config import Config
 from exporter.counters import zero_counters, zero_histograms
 from exporter.counting import Counting
-from exporter.input import Input
-from exporter.logfile import LogFile
+from exporter.earlier import Earlier
+from exporter.input import Input, name_of
+from exporter.logfile import LogFile, Register
 from exporter.milters import MilterNames
 from exporter.page import render_page
+from exporter.place import acquire_state_file
 from exporter.recognise import Recogniser
 from exporter.record import Grammar
+from exporter.state import State
 from exporter.tally import Tally
 from exporter.watch import Watch
 from exporter.web import WebServer
@@ -60,8 +64,12 @@ class Daemon:
         self._catalogue = load_catalogue()
         self._tally = Tally(config.buckets, zero_counters(self._catalogue), zero_histograms())
         self._grammar = Grammar(config.input_programs)
-        self._recogniser = Recogniser(self._catalogue, MilterNames())
-        self._inputs = [self._new_input(path) for path in config.input_files]
+        self._names = MilterNames()
+        self._recogniser = Recogniser(self._catalogue, self._names)
+        self._register = Register()
+        self._checkpoints = Checkpoints(None, self._tally)
+        self._earlier = Earlier(self._tally)
+        self._inputs: list[Input] = []
         self._watch = Watch(self._wake)
         self._watching: bool | None = None
         self._web = WebServer(
@@ -74,24 +82,28 @@ class Daemon:
 
     def run(self) -> int:
         """
-        Serve until told to stop; raise StartError when an address cannot be listened on.
+        Serve until told to stop; StartError when an address or the state file cannot be had.
         """
-        self._web.start()
-        log.info(
-            "serving metrics",
-            addresses=" ".join(map(str, self._web.bound)),
-            path=self._config.telemetry_path,
-            version=__version__,
-        )
-        for path in self._config.input_files:
-            log.info("following a log", file=str(path), reason="given by --input.file")
+        self._checkpoints = Checkpoints(acquire_state_file(self._config, os.environ), self._tally)
         try:
+            self._web.start()
+            log.info(
+                "serving metrics",
+                addresses=" ".join(map(str, self._web.bound)),
+                path=self._config.telemetry_path,
+                version=__version__,
+            )
+            self._restore()
+            if self._config.input_files:
+                self._follow(self._config.input_files, "given by --input.file")
             self._loop()
+            self._checkpoints.save(self._version(), time.monotonic(), self._export)
         finally:
             self._watch.stop()
             self._web.stop()
             for input_ in self._inputs:
                 input_.logfile.close()
+            self._checkpoints.close()
         log.info("stopped")
         return 0
 
@@ -112,23 +124,73 @@ class Daemon:
                 self._look_for_a_log()
                 self._watch_inputs()
             for input_ in self._inputs:
-                input_.read(now, self._is_stopping)
+                input_.read(now, self._keep_and_ask)
+            self._keep_and_ask()
             self._tally.set(("last_read",), time.time())
-            if not self._is_stopping() and not self._ready.is_set():
-                self._ready.set()
-                log.info("ready")
+            self._tell_ready()
             self._wake.wait(POLL_SECONDS)
             self._wake.clear()
 
     def _is_stopping(self) -> bool:
         return self._stopping
 
-    def _new_input(self, path: Path, *, from_beginning: bool = False) -> Input:
-        def new_counting() -> Counting:
-            return Counting(str(path), self._grammar, self._recogniser, self._tally, time.time)
+    def _tell_ready(self) -> None:
+        """
+        Show the numbers from when they are those of the earlier run or more: once.
+        """
+        if self._ready.is_set() or self._stopping:
+            return
+        if not any(input_.is_behind for input_ in self._inputs):
+            self._ready.set()
+            log.info("ready")
 
-        logfile = LogFile(path, from_beginning or self._config.from_beginning)
-        return Input(logfile, new_counting, self._tally)
+    def _keep_and_ask(self) -> bool:
+        """
+        Save the state if it is due, and say whether to stop: asked between two chunks.
+        """
+        self._checkpoints.keep(self._version(), time.monotonic(), self._export)
+        return self._stopping
+
+    def _version(self) -> list[tuple[object, ...]]:
+        """
+        Give what changes whenever the state does.
+        """
+        return [input_.version for input_ in self._inputs]
+
+    def _export(self) -> State:
+        """
+        Give all that a restart needs.
+        """
+        # The logs first: a file that was left has its last lines counted by that.
+        logs = [input_.export() for input_ in self._inputs] + self._earlier.logs
+        return State(self._tally.export(), list(self._names), logs, self._register.left)
+
+    def _restore(self) -> None:
+        state = self._checkpoints.load()
+        if state:
+            self._earlier.restore(state, self._names, self._register)
+
+    def _follow(self, paths: Iterable[Path], reason: str, *, from_beginning: bool = False) -> None:
+        """
+        Begin with logs, where an earlier run was in them; those of it that are left are done with.
+        """
+        for path in paths:
+            log.info("following a log", file=str(path), reason=reason)
+            self._inputs.append(self._new_input(path, from_beginning=from_beginning))
+        self._earlier.drop_logs()
+
+    def _new_input(self, path: Path, *, from_beginning: bool) -> Input:
+        name = os.fsencode(path)
+
+        def new_counting() -> Counting:
+            return Counting(name_of(name), self._grammar, self._recogniser, self._tally, time.time)
+
+        logfile = LogFile(path, from_beginning or self._config.from_beginning, self._register)
+        input_ = Input(logfile, new_counting, self._tally)
+        earlier = self._earlier.take_log(name)
+        if earlier:
+            input_.resume(earlier)
+        return input_
 
     def _look_for_a_log(self) -> None:
         """
@@ -140,8 +202,7 @@ class Daemon:
         for path in CANDIDATES:
             # Path.exists would raise where the directory may not be searched.
             if os.path.exists(path):  # noqa: PTH110
-                log.info("following a log", file=str(path), reason="the first that exists")
-                self._inputs.append(self._new_input(path, from_beginning=waiting))
+                self._follow([path], "the first that exists", from_beginning=waiting)
                 return
         if not waiting:
             paths = " ".join(map(str, CANDIDATES))

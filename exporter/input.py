@@ -6,12 +6,13 @@ Says once in the exporter's log when the file cannot be read, and counts what th
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 
-from exporter.counting import Counting
-from exporter.logfile import Chunk, LogFile
+from exporter.counting import Counting, CountingState
+from exporter.logfile import LogFile
+from exporter.state import FileState, LogState
 from exporter.tally import Tally
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -26,6 +27,8 @@ class Input:
     logfile: LogFile
     new_counting: Callable[[], Counting]
     tally: Tally
+    earlier: list[FileState] = field(default_factory=list)
+    """The files of an earlier run, in the order of the log file's marks."""
     countings: dict[int, Counting] = field(default_factory=dict)
     overlong_lines: int = 0
     cut_lines: int = 0
@@ -36,32 +39,87 @@ class Input:
         """
         Give the value of the label `file`.
         """
-        # A name that is not UTF-8 would break every scrape.
-        return os.fsencode(self.logfile.path).decode("utf-8", "replace")
+        return name_of(os.fsencode(self.logfile.path))
+
+    @property
+    def is_behind(self) -> bool:
+        """
+        Say whether there may be lines that an earlier run counted already and this one has not.
+        """
+        return bool(self.earlier) and bool(self.logfile.marks or self.logfile.problem)
+
+    @property
+    def version(self) -> tuple[object, ...]:
+        """
+        Give what changes whenever that which `export` gives does.
+        """
+        return (replace(self.logfile.statistics), self.logfile.numbers, bool(self.logfile.marks))
+
+    def resume(self, earlier: LogState) -> None:
+        """
+        Go on where an earlier run was; before the first `read`.
+        """
+        self.earlier = earlier.files
+        self.logfile.marks = [file.mark for file in earlier.files]
+        self.logfile.statistics = earlier.statistics
+        self.overlong_lines = earlier.statistics.overlong_lines
+        self.cut_lines = earlier.statistics.cut_lines
 
     def read(self, now: float, stopping: Callable[[], bool]) -> None:
         """
         Count what was written since the last time, until there is no more or `stopping` says so.
+
+        `stopping` is asked between two chunks, when counters and positions agree.
         """
         for chunk in self.logfile.read(now):
             if chunk.lines:
-                self._counting(chunk).add(chunk.lines)
+                self._counting(chunk.file, chunk.head).add(chunk.lines)
             if stopping():
                 break
+        self._settle()
+        self._tell()
+
+    def export(self) -> LogState:
+        """
+        Give what a restart needs, all of it in the tally before.
+        """
+        self._settle()
+        files = [FileState(mark, self._state_of(number)) for number, mark in self.logfile.places()]
+        statistics = self.logfile.statistics
+        # A restart reads half a line once more.
+        read_bytes = statistics.read_bytes - self.logfile.half_lines
+        statistics = replace(statistics, read_bytes=read_bytes)
+        return LogState(os.fsencode(self.logfile.path), files, statistics)
+
+    def _counting(self, number: int, head: bytes) -> Counting:
+        """
+        Give what counts the lines of a file, as an earlier run left it.
+        """
+        counting = self.countings.get(number)
+        if counting is None:
+            counting = self.countings[number] = self.new_counting()
+            counting.start(head)
+            if number in self.logfile.resumed:
+                counting.restore(self.earlier[self.logfile.resumed[number]].counting)
+        return counting
+
+    def _state_of(self, number: int) -> CountingState:
+        """
+        Give how far the counting of a file has come beside its position.
+        """
+        if number in self.countings:
+            return self.countings[number].export()
+        if number in self.logfile.resumed:
+            return self.earlier[self.logfile.resumed[number]].counting
+        return self.earlier[number].counting if number < 0 else CountingState()
+
+    def _settle(self) -> None:
+        """
+        Count what is known only by now: what files that are left had open, and what they were.
+        """
         for number in self.countings.keys() - self.logfile.numbers:
             self.countings.pop(number).finish()
         self._publish()
-        self._tell()
-
-    def _counting(self, chunk: Chunk) -> Counting:
-        """
-        Give what counts the lines of the chunk's file.
-        """
-        counting = self.countings.get(chunk.file)
-        if counting is None:
-            counting = self.countings[chunk.file] = self.new_counting()
-            counting.start(chunk.head)
-        return counting
 
     def _publish(self) -> None:
         """
@@ -82,6 +140,9 @@ class Input:
         """
         Say once that the log cannot be read, and once that it can be again.
         """
+        for note in self.logfile.notes:
+            log.warning("lines may be lost", file=self.name, reason=note)
+        self.logfile.notes.clear()
         problem = self.logfile.problem
         if problem == self.problem:
             return
@@ -90,3 +151,10 @@ class Input:
         else:
             log.info("the log can be read again", file=self.name)
         self.problem = problem
+
+
+def name_of(path: bytes) -> str:
+    """
+    Write a pathname as a label value: bytes that are not UTF-8 would break every scrape and save.
+    """
+    return path.decode("utf-8", "replace")

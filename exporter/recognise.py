@@ -226,6 +226,13 @@ class Recogniser:
             level = message.level
         return self._read(message, match.words, match.unlisted, level, parts)
 
+    def header_line(self, level: str, header: str) -> Reading:
+        """
+        Give the reading of a [milter][header][add] line whose milter is not known yet.
+        """
+        message = next(m for m in self._catalogue.messages if m.counts == "milter_header")
+        return Reading("recognised", level, message, {}, OTHER, header)
+
     def _recognise_untagged(self, parts: Parts, level: str) -> Reading:
         if parts.elapsed or parts.id:
             return Reading("untagged", level)

@@ -21,6 +21,9 @@ QUIET_SECONDS = 15 * 60.0
 """A process is heard of for so long after its last line, in the log's own time."""
 MOST_PROCESSES = 1_000
 
+KEPT_GAUGES = (("memory",), ("last_line",))
+"""What the log said; the other gauges are of this process and its files."""
+
 
 @dataclass(frozen=True, slots=True)
 class Exemplar:
@@ -100,6 +103,32 @@ class Snapshot:
     processes: int
 
 
+@dataclass(frozen=True, slots=True)
+class TallyState:
+    """
+    What of a tally outlives the process; not the exemplars.
+    """
+
+    bounds: list[float]
+    counts: list[tuple[Key, int]]
+    histograms: list[tuple[Key, list[int], float]]
+    """Key, counts per bucket as in `Histogram`, sum."""
+    gauges: list[tuple[Key, float]]
+    processes: list[tuple[tuple[str, str], float, int]]
+    """File and process id, when heard of last, sessions in progress."""
+    newest: dict[str, float]
+    """File -> the log's own time of its newest line."""
+
+    def __post_init__(self) -> None:
+        """
+        Refuse with ValueError what no tally ever gave.
+        """
+        if any(len(buckets) != len(self.bounds) + 1 for _, buckets, _ in self.histograms):
+            raise ValueError("a histogram has too many or too few buckets")
+        if any(file not in self.newest for (file, _), _, _ in self.processes):
+            raise ValueError("a process is of no file")
+
+
 class Tally:
     """
     All numbers of one exporter.
@@ -118,7 +147,8 @@ class Tally:
         self._counts: dict[Key, int] = dict.fromkeys(zeros, 0)
         self._histograms = {key: self._new_histogram() for key in histograms}
         self._gauges: dict[Key, float] = {}
-        self._processes: dict[Key, Process] = {}
+        self._processes: dict[tuple[str, str], Process] = {}
+        """File and process id -> what was heard of it."""
         self._newest: dict[str, float] = {}
 
     def add(self, additions: Additions, read_stamp: Callable[[bytes], float | None]) -> None:
@@ -147,6 +177,47 @@ class Tally:
         """
         with self._lock:
             self._gauges[key] = value
+
+    def export(self) -> TallyState:
+        """
+        Give what a restart needs.
+        """
+        with self._lock:
+            return TallyState(
+                list(self.bounds),
+                list(self._counts.items()),
+                [(key, one.buckets.copy(), one.sum) for key, one in self._histograms.items()],
+                [(key, value) for key, value in self._gauges.items() if key in KEPT_GAUGES],
+                [(key, one.heard, one.in_progress) for key, one in self._processes.items()],
+                self._newest.copy(),
+            )
+
+    def restore(self, state: TallyState) -> bool:
+        """
+        Go on from an earlier run; False when its histograms have other bounds and begin anew.
+        """
+        with self._lock:
+            for key, count in state.counts:
+                self._counts[key] = self._counts.get(key, 0) + count
+            self._gauges.update(state.gauges)
+            self._newest.update(state.newest)
+            for key, heard, in_progress in state.processes:
+                self._processes[key] = Process(heard, in_progress)
+            if tuple(state.bounds) != self.bounds:
+                return False
+            for key, buckets, total in state.histograms:
+                histogram = self._histograms[key] = self._new_histogram()
+                histogram.buckets, histogram.sum = buckets.copy(), total
+        return True
+
+    def forget(self, file: str) -> None:
+        """
+        Drop the processes of a file that is not read any more: its clock stands still.
+        """
+        with self._lock:
+            self._newest.pop(file, None)
+            for key in [key for key in self._processes if key[0] == file]:
+                del self._processes[key]
 
     def snapshot(self) -> Snapshot:
         """

@@ -203,12 +203,16 @@ class Exporter(Program):
     def __init__(self, directory: Path, *arguments: str, address: str = "127.0.0.1:0") -> None:
         """
         Start it with some flags, and nothing of this process's own settings.
+
+        Without a word about the state it keeps none: this machine may have one of its own.
         """
         environ = {
             name: value
             for name, value in os.environ.items()
             if not name.startswith("MILTER_MANAGER_EXPORTER_")
         }
+        if "STATE_DIRECTORY" not in environ:
+            environ["MILTER_MANAGER_EXPORTER_NO_STATE"] = "true"
         command = [sys.executable, "-m", "exporter", f"--web.listen-address={address}", *arguments]
         super().__init__(command, directory, environ)
         self.host, self.port = "", 0

@@ -104,6 +104,7 @@ def test_every_flag(daemon: Daemon) -> None:
             "b,c",
             "--input.program=mm",
             "--input.from=beginning",
+            "--state.file=/s/t",
             "--web.listen-address=127.0.0.1:1",
             "--web.listen-address=[::1]:2",
             "--web.telemetry-path=/m",
@@ -116,6 +117,7 @@ def test_every_flag(daemon: Daemon) -> None:
         input_files=(Path("/var/log/a"), Path("b,c")),
         input_programs=("mm",),
         from_beginning=True,
+        state_file=Path("/s/t"),
         listen_addresses=(Address("127.0.0.1", 1), Address("::1", 2)),
         telemetry_path="/m",
         buckets=(1.0, 2.0),
@@ -133,6 +135,8 @@ def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None
         "INPUT_FILE": "/a, /b",
         "INPUT_PROGRAM": "x,y",
         "INPUT_FROM": "beginning",
+        "STATE_FILE": "s",
+        "NO_STATE": "false",
         "WEB_LISTEN_ADDRESS": ":1,[::1]:2",
         "WEB_TELEMETRY_PATH": "/m",
         "LOG_LEVEL": "warn",
@@ -147,6 +151,7 @@ def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None
         input_files=(Path("/a"), Path("/b")),
         input_programs=("x", "y"),
         from_beginning=True,
+        state_file=Path("s"),
         listen_addresses=(Address("", 1), Address("::1", 2)),
         telemetry_path="/m",
         buckets=(1.0, 2.0),
@@ -172,6 +177,36 @@ def test_precedence(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [expected] == daemon.configs
 
 
+def test_switch(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A switch is on where it is given, and in the environment where it says so.
+    """
+    values = {"true": True, "1": True, " TRUE ": True, "false": False, "0": False, "": False}
+    for value in values:
+        monkeypatch.setenv("MILTER_MANAGER_EXPORTER_NO_STATE", value)
+        main([])
+        main(["--no-state"])
+    expected = [Config(keep_state=keep) for off in values.values() for keep in (not off, False)]
+
+    assert expected == daemon.configs
+
+
+def test_flag_wins_over_what_it_excludes(
+    daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    On the command line --no-state and --state.file replace each other's variable.
+    """
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_STATE_FILE", "/s")
+    main(["--no-state"])
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_NO_STATE", "true")
+    main(["--state.file=/t"])
+
+    assert [Config(keep_state=False), Config(state_file=Path("/t"))] == daemon.configs
+    assert 2 == main([])
+    assert "--no-state and --state.file exclude each other" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
@@ -180,7 +215,9 @@ def test_precedence(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
         (["two\nlines"], "unrecognized arguments: two\\nlines"),
         (["\x1b[31m"], "unrecognized arguments: \\x1b[31m"),
         (["--web.listen=:1"], "unrecognized arguments: --web.listen=:1"),
-        (["--state.file=x"], "unrecognized arguments: --state.file=x"),
+        (["--state.file=/"], "--state.file: must be the name of a file, not '/'"),
+        (["--no-state=x"], "--no-state: ignored explicit argument 'x'"),
+        (["--no-state", "--state.file=x"], "--no-state and --state.file exclude each other"),
         (["--input.journal"], "unrecognized arguments: --input.journal"),
         (["--web.config.file=x"], "unrecognized arguments: --web.config.file=x"),
         (["--web.systemd-socket"], "unrecognized arguments: --web.systemd-socket"),
@@ -233,7 +270,8 @@ def test_wrong_variable(
     A bad value in the environment is one line too, and it names the variable.
     """
     wrong = next(wrong for wrong in FLAGS if wrong is flag)
-    monkeypatch.setenv(wrong.variable, "-" if wrong.name == "input.file" else ": ")
+    value = {"input.file": "-", "state.file": "/"}.get(wrong.name, ": ")
+    monkeypatch.setenv(wrong.variable, value)
     status = main([])
     expected = rf"milter-manager-exporter: error: environment variable {wrong.variable}: .+\n"
 
@@ -322,9 +360,9 @@ def test_help(
     assert [] == daemon.configs
     assert [] == [line for line in text.splitlines() if len(line) > 80]
     for flag in FLAGS:
-        assert f"  --{flag.name} {flag.value}\n" in text
+        assert f"  --{flag.name} {flag.value}".rstrip() + "\n" in text
         assert f"      Environment: {flag.variable}\n" in text
-    assert 8 == len(re.findall(r"^      Default:", text, re.MULTILINE))
+    assert 10 == len(re.findall(r"^      Default:", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--nosuch"]])

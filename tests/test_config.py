@@ -17,6 +17,8 @@ from exporter.config import (
     parse_buckets,
     parse_input_file,
     parse_program,
+    parse_state_file,
+    parse_switch,
     parse_telemetry_path,
 )
 
@@ -190,6 +192,29 @@ def test_input_file() -> None:
         parse_input_file("-")
 
 
+def test_state_file() -> None:
+    """
+    A state file is any name of a file; what can only be a directory is refused.
+    """
+    for text in ["/var/lib/x/state", "state", "a b", "-", "../state", ":"]:
+        assert Path(text) == parse_state_file(text)
+    for text in ["", "/", "a/", ".", "..", "a/.."]:
+        with pytest.raises(ValueError, match=f"^must be the name of a file, not '{text}'$"):
+            parse_state_file(text)
+
+
+def test_switch() -> None:
+    """
+    A switch is true or false, in digits as well.
+    """
+    assert [True, True, False, False] == [
+        parse_switch(text) for text in ("True", "1", "false", "0")
+    ]
+    for text in ["", "yes", "2", "on\n"]:
+        with pytest.raises(ValueError, match=r"^must be true or false, not "):
+            parse_switch(text)
+
+
 def test_defaults() -> None:
     """
     A Config made of nothing is the documented one.
@@ -203,6 +228,8 @@ def test_defaults() -> None:
         buckets=parse_buckets(
             "0.001,0.0025,0.005,0.01,0.025,0.05,0.1,0.25,0.5,1,2.5,5,10,30,60,120,300"
         ),
+        state_file=None,
+        keep_state=True,
     )
 
     assert expected == Config()

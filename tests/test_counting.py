@@ -490,3 +490,38 @@ def test_empty_chunk() -> None:
 
     assert {} == snapshot.counts
     assert 0 == snapshot.processes
+
+
+@settings(max_examples=200, deadline=None)
+@given(logs | uniform_logs, st.integers(0, 12), st.sampled_from([b"", SYSLOG_START]))
+@example([OWN_START + b"[milter][header][add](5): <X-A>=<b", b"c>: raw"], 1, b"")
+@example([OWN_START + b"[milter][header][add](5): <X-A>=<b", b"c>: raw", b"x>: y"], 2, b"")
+@example([OWN_START + b"[milter][header][add](5): <X-Spam-Status>=<b"], 1, b"")
+@example([b"[session][end][quit][pass][0.1](1)"] * 2, 1, b"")
+@example([b"x", b"[session][end][quit][pass][0.1](1)"], 1, b"")
+@example([SYSLOG_START + b"[session][end][quit][pass][0.1](1)", b"x"], 1, SYSLOG_START)
+def test_restart(lines: list[bytes], at: int, head: bytes) -> None:
+    """
+    Wherever a run ends, another one that is given its state counts the rest as it would have.
+    """
+    whole = Counted()
+    whole.counting.start(head)
+    first, second = Counted(), Counted()
+    first.counting.start(head)
+    for counted, part in ((whole, lines[:at]), (whole, lines[at:]), (first, lines[:at])):
+        counted.counting.add(joined(part))
+    second.tally.restore(first.tally.export())
+    for name in first.names:
+        second.names.label(name)
+    second.counting.start(b"")
+    second.counting.restore(first.counting.export())
+    second.counting.add(joined(lines[at:]))
+
+    assert whole.tally.export() == second.tally.export()
+    assert whole.counting.export() == second.counting.export()
+    assert list(whole.names) == list(second.names)
+
+    whole.counting.finish()
+    second.counting.finish()
+
+    assert whole.tally.export() == second.tally.export()

@@ -6,18 +6,21 @@ import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from running import Answer, get, read_samples, total, wait_until
 from structlog.testing import capture_logs
 
-from exporter import daemon
+from exporter import checkpoint, daemon
 from exporter.config import Address, Config, StartError
 from exporter.daemon import Daemon
 from exporter.input import Input
+from exporter.state import StateFile
 from exporter.watch import Watch
 
 LOCAL = (Address("127.0.0.1", 0),)
@@ -36,6 +39,7 @@ class Running:
     """
 
     daemon: Daemon
+    thread: threading.Thread
     said: Said
     """The exporter's own log so far."""
 
@@ -43,15 +47,37 @@ class Running:
         """
         Ask it over HTTP.
         """
-        (addresses,) = self.lines("serving metrics", "addresses")
+        addresses = self.lines("serving metrics", "addresses")[-1]
         host, _, port = str(addresses).rpartition(":")
         return get(host, int(port), path)
+
+    def ready(self) -> "Running":
+        """
+        Wait until it has read what there is.
+        """
+        wait_until(lambda: self.get("/-/ready").status == 200)
+        return self
+
+    def stop(self) -> None:
+        """
+        Stop it, and wait for its end.
+        """
+        self.daemon.stop()
+        self.thread.join(DEADLINE_SECONDS)
+
+        assert not self.thread.is_alive()
 
     def total(self, name: str) -> float:
         """
         Scrape it and add up the series of a name.
         """
         return total(read_samples(self.get("/metrics").body), name)
+
+    def has_ended(self, sessions: int) -> bool:
+        """
+        Say whether it has counted so many sessions' ends.
+        """
+        return self.total(ENDED) == sessions
 
     def lines(self, event: str, key: str = "event") -> list[object]:
         """
@@ -70,21 +96,20 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """
     monkeypatch.setattr(daemon, "POLL_SECONDS", 0.01)
     before = set(threading.enumerate())
-    running: list[tuple[Daemon, threading.Thread]] = []
+    started: list[Running] = []
     with capture_logs() as said:
 
         def start(config: Config) -> Running:
             exporter = Daemon(config)
-            thread = threading.Thread(target=exporter.run)
-            running.append((exporter, thread))
-            thread.start()
-            wait_until(lambda: any(line["event"] == "serving metrics" for line in said))
-            return Running(exporter, said)
+            running = Running(exporter, threading.Thread(target=exporter.run), said)
+            started.append(running)
+            running.thread.start()
+            wait_until(lambda: len(running.lines("serving metrics")) == len(started))
+            return running
 
         yield start
-        for exporter, thread in running:
-            exporter.stop()
-            thread.join(DEADLINE_SECONDS)
+        for running in started:
+            running.stop()
 
     assert before == set(threading.enumerate())
     assert "stopped" == said[-1]["event"]
@@ -98,6 +123,18 @@ def candidates(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, .
     paths = (tmp_path / "mail.log", tmp_path / "maillog", tmp_path / "milter-manager.log")
     monkeypatch.setattr(daemon, "CANDIDATES", paths)
     return paths
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """
+    A daemon that keeps its state, and follows a log.
+    """
+    return Config(
+        input_files=(tmp_path / "mail.log",),
+        listen_addresses=LOCAL,
+        state_file=tmp_path / "state" / "state",
+    )
 
 
 def append(path: Path, data: bytes) -> None:
@@ -114,7 +151,7 @@ def test_first_that_exists(candidates: tuple[Path, ...], start: Start) -> None:
     """
     for path in candidates[1:]:
         append(path, END)
-    running = start(Config(listen_addresses=LOCAL))
+    running = start(Config(keep_state=False, listen_addresses=LOCAL))
     wait_until(lambda: bool(running.lines("ready")))
 
     assert 0 == running.total(ENDED)
@@ -134,7 +171,7 @@ def test_first_to_appear(candidates: tuple[Path, ...], start: Start) -> None:
     """
     Where there is no log it says so once and waits; the first to appear is read whole.
     """
-    running = start(Config(listen_addresses=LOCAL))
+    running = start(Config(keep_state=False, listen_addresses=LOCAL))
     wait_until(lambda: bool(running.lines("ready")))
 
     assert b"No log found yet" in running.get("/").body
@@ -160,7 +197,7 @@ def test_log_that_cannot_be_looked_for(
     nowhere = candidates[0].with_name("x" * 1000)
     monkeypatch.setattr(daemon, "CANDIDATES", (nowhere, candidates[1]))
     append(candidates[1], END)
-    running = start(Config(listen_addresses=LOCAL))
+    running = start(Config(keep_state=False, listen_addresses=LOCAL))
     wait_until(lambda: bool(running.lines("ready")))
 
     assert [str(candidates[1])] == running.lines("following a log", "file")
@@ -174,7 +211,9 @@ def test_given_logs(candidates: tuple[Path, ...], tmp_path: Path, start: Start) 
     paths = (tmp_path / "one.log", tmp_path / "two.log")
     for path in paths:
         append(path, END)
-    running = start(Config(listen_addresses=LOCAL, input_files=paths, from_beginning=True))
+    running = start(
+        Config(keep_state=False, listen_addresses=LOCAL, input_files=paths, from_beginning=True)
+    )
     wait_until(lambda: bool(running.lines("ready")))
 
     assert 2 == running.total(ENDED)
@@ -197,7 +236,9 @@ def test_readiness(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Input, "read", wait_and_read)
     path = tmp_path / "mail.log"
     append(path, END)
-    running = start(Config(listen_addresses=LOCAL, input_files=(path,), from_beginning=True))
+    running = start(
+        Config(keep_state=False, listen_addresses=LOCAL, input_files=(path,), from_beginning=True)
+    )
 
     assert 503 == running.get("/-/ready").status
     assert 503 == running.get("/metrics").status
@@ -232,7 +273,9 @@ def test_stopped_before_ready(
         read(self, now, stopping)
 
     monkeypatch.setattr(Input, "read", wait_and_read)
-    running = start(Config(listen_addresses=LOCAL, input_files=(tmp_path / "mail.log",)))
+    running = start(
+        Config(keep_state=False, listen_addresses=LOCAL, input_files=(tmp_path / "mail.log",))
+    )
     reading.set()
     wait_until(lambda: bool(running.lines("stopped")))
 
@@ -253,7 +296,7 @@ def test_watcher(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(Watch, "ensure", ensure)
     path = tmp_path / "mail.log"
-    running = start(Config(listen_addresses=LOCAL, input_files=(path,)))
+    running = start(Config(keep_state=False, listen_addresses=LOCAL, input_files=(path,)))
     wait_until(lambda: bool(running.lines("ready")))
     append(path, END)
     wait_until(lambda: running.total(ENDED) == 1)
@@ -277,7 +320,7 @@ def test_events_wake(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPat
     path = tmp_path / "mail.log"
     append(path, END)
     monkeypatch.setattr(daemon, "POLL_SECONDS", DEADLINE_SECONDS * 10)
-    running = start(Config(listen_addresses=LOCAL, input_files=(path,)))
+    running = start(Config(keep_state=False, listen_addresses=LOCAL, input_files=(path,)))
     wait_until(lambda: bool(running.lines("ready")))
     append(path, END)
     wait_until(lambda: running.total(ENDED) == 1)
@@ -302,7 +345,7 @@ def test_stop_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
             pytest.fail("a deadlock")
 
     monkeypatch.setattr(threading, "Event", Busy)
-    exporter = Daemon(Config(listen_addresses=LOCAL))
+    exporter = Daemon(Config(keep_state=False, listen_addresses=LOCAL))
     exporter.stop(signal.SIGTERM, None)
 
 
@@ -311,7 +354,7 @@ def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     SIGTERM and SIGINT end the loop, status 0.
     """
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-    config = Config(listen_addresses=LOCAL, input_files=(tmp_path / "mail.log",))
+    config = Config(keep_state=False, listen_addresses=LOCAL, input_files=(tmp_path / "mail.log",))
     try:
         for number in before:
 
@@ -333,8 +376,302 @@ def test_address_in_use(tmp_path: Path) -> None:
     before = set(threading.enumerate())
     with socket.create_server(("127.0.0.1", 0)) as sock:
         address = Address("127.0.0.1", sock.getsockname()[1])
-        config = Config(listen_addresses=(address,), input_files=(tmp_path / "mail.log",))
+        config = Config(
+            keep_state=False, listen_addresses=(address,), input_files=(tmp_path / "mail.log",)
+        )
         with pytest.raises(StartError, match="address already in use"):
             Daemon(config).run()
 
     assert before == set(threading.enumerate())
+
+
+def test_restart(config: Config, start: Start) -> None:
+    """
+    A restart goes on with the numbers and with the log, and nothing is counted again.
+    """
+    (path,) = config.input_files
+    append(path, END * 100)
+    start(config).ready().stop()
+    append(path, END * 2)
+    running = start(config).ready()
+
+    assert 2 == running.total(ENDED)
+    assert 1 == running.total("milter_manager_processes")
+    assert len(END) * 2 == running.total("milter_manager_exporter_read_bytes_total")
+
+    append(path, END)
+    wait_until(lambda: running.total(ENDED) == 3)
+    running.stop()
+    path.rename(path.with_name("mail.log.1"))
+    append(path, END)
+    running = start(config).ready()
+
+    assert 4 == running.total(ENDED)
+    assert 1 == running.total("milter_manager_exporter_file_rotations_total")
+    assert 0 == running.total("milter_manager_exporter_state_errors_total")
+    assert 3 <= running.total("milter_manager_exporter_state_saves_total")
+    assert 0 < running.total("milter_manager_exporter_state_last_save_timestamp_seconds")
+    assert [
+        "no saved state: counters start at 0",
+        "going on from the saved state",
+        "going on from the saved state",
+    ] == [line["event"] for line in running.said if "saved state" in str(line["event"])]
+
+
+def test_saved_at_once(config: Config, start: Start) -> None:
+    """
+    From the first look on there is a state: a log that is followed from its end has a position.
+    """
+    append(config.input_files[0], END)
+    running = start(config).ready()
+    assert config.state_file
+    state, _ = StateFile(config.state_file).load()
+    assert state
+
+    assert [len(END)] == [file.mark.position for file in state.logs[0].files]
+    assert 1 == running.total("milter_manager_exporter_state_saves_total")
+
+
+def test_saved_at_the_end(config: Config, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What was counted since the last save is saved when the daemon is stopped.
+    """
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", DEADLINE_SECONDS * 10)
+    running = start(config).ready()
+    append(config.input_files[0], END)
+    wait_until(lambda: running.total(ENDED) == 1)
+
+    assert 1 == running.total("milter_manager_exporter_state_saves_total")
+
+    running.stop()
+    config.input_files[0].unlink()
+
+    assert 1 == start(config).ready().total(ENDED)
+
+
+def test_backlog(config: Config, start: Start) -> None:
+    """
+    Nobody sees a number before all that was written while the daemon was down is in it.
+    """
+    (path,) = config.input_files
+    append(path, END)
+    start(config).ready().stop()
+    append(path, END * 100_000)
+    running = start(config)
+    answers: list[Answer] = []
+    while not answers or answers[-1].status != 200:
+        answers.append(running.get("/metrics"))
+
+    assert {503} == {answer.status for answer in answers[:-1]}
+    assert 100_000 == total(read_samples(answers[-1].body), ENDED)
+
+
+def test_unreadable_at_a_restart(config: Config, start: Start) -> None:
+    """
+    A log that cannot be read at a restart keeps the daemon from being ready until it can be.
+    """
+    (path,) = config.input_files
+    start(config).ready().stop()
+    path.mkdir()
+    running = start(config)
+    wait_until(lambda: running.lines("cannot read the log, trying again") != [])
+
+    assert 503 == running.get("/metrics").status
+
+    path.rmdir()
+    append(path, END)
+
+    assert 1 == running.ready().total(ENDED)
+
+
+def test_stopped_in_a_backlog(
+    config: Config, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Stopped in the middle of a backlog, it goes on from there.
+    """
+    (path,) = config.input_files
+    start(config).ready().stop()
+    append(path, END * 10_000)
+    read = Input.read
+    asked: list[bool] = []
+
+    def read_one_chunk(self: Input, now: float, stopping: Callable[[], bool]) -> None:
+        def stop() -> bool:
+            running.daemon.stop()
+            asked.append(stopping())
+            return asked[-1]
+
+        started.wait(DEADLINE_SECONDS)
+        read(self, now, stop)
+
+    started = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(Input, "read", read_one_chunk)
+        running = start(config)
+        started.set()
+        running.thread.join(DEADLINE_SECONDS)
+
+    assert [True] == asked
+    assert 1 == len(running.lines("ready"))
+    assert 10_000 == start(config).ready().total(ENDED)
+
+
+def test_auto_found_log_that_is_away(
+    candidates: tuple[Path, ...], config: Config, start: Start
+) -> None:
+    """
+    Where the log is not there at a restart, its position waits for it, through further restarts.
+    """
+    config = replace(config, input_files=())
+    append(candidates[1], END * 5)
+    running = start(config).ready()
+    append(candidates[1], END)
+    wait_until(lambda: running.total(ENDED) == 1)
+    running.stop()
+    away = candidates[1].rename(candidates[1].with_name("away"))
+    for _ in range(2):
+        running = start(config).ready()
+
+        assert 1 == running.total(ENDED)
+
+        running.stop()
+    running = start(config).ready()
+    append(away, END)
+    away.rename(candidates[1])
+    wait_until(lambda: running.total(ENDED) == 2)
+
+    assert [] == running.lines("no longer following a log, its position is dropped")
+
+
+def test_other_inputs(config: Config, tmp_path: Path, start: Start) -> None:
+    """
+    With other inputs the common ones go on, new ones begin, and those left out are told.
+    """
+    one, two, three = (tmp_path / f"{name}.log" for name in ("one", "two", "three"))
+    for path in (one, two, three):
+        append(path, END)
+    running = start(replace(config, input_files=(one, two))).ready()
+    for path in (one, two):
+        append(path, END)
+    wait_until(lambda: running.total(ENDED) == 2)
+    running.stop()
+    for path in (one, two, three):
+        append(path, END)
+    running = start(replace(config, input_files=(two, three))).ready()
+
+    assert 3 == running.total(ENDED)
+    assert [str(one)] == running.lines("no longer following a log, its position is dropped", "file")
+    assert 1 == running.total("milter_manager_processes")
+
+
+def test_other_buckets(config: Config, start: Start) -> None:
+    """
+    With other buckets the histograms start at 0, the counters go on, and the log says so.
+    """
+    append(config.input_files[0], END)
+    count = "milter_manager_session_duration_seconds_count"
+    running = start(replace(config, from_beginning=True)).ready()
+
+    assert (1, 1) == (running.total(ENDED), running.total(count))
+
+    running.stop()
+    running = start(replace(config, buckets=(1.0, 2.0))).ready()
+
+    assert (1, 0) == (running.total(ENDED), running.total(count))
+    assert 1 == len(running.lines("histogram buckets have changed: histograms start at 0"))
+
+
+def test_clock_set_back(config: Config, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A clock that was set back an hour, while the daemon is down or runs, costs nothing.
+    """
+    (path,) = config.input_files
+    running = start(config).ready()
+    append(path, END)
+    wait_until(lambda: running.total(ENDED) == 1)
+    running.stop()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() - 3600)
+    append(path, END)
+    running = start(config).ready()
+
+    assert 2 == running.total(ENDED)
+
+    monkeypatch.setattr(time, "time", lambda: real() - 7200)
+    saves = running.total("milter_manager_exporter_state_saves_total")
+    append(path, END)
+    wait_until(lambda: running.total(ENDED) == 3)
+    wait_until(lambda: running.total("milter_manager_exporter_state_saves_total") > saves)
+
+    assert real() - 3600 > running.total(
+        "milter_manager_exporter_state_last_save_timestamp_seconds"
+    )
+
+
+def test_name_that_is_not_text(config: Config, tmp_path: Path, start: Start) -> None:
+    """
+    A log whose name is not UTF-8 has its state saved like any other.
+    """
+    path = tmp_path / os.fsdecode(b"caf\xe9.log")
+    append(path, END)
+    config = replace(config, input_files=(path,), from_beginning=True)
+    start(config).ready().stop()
+    append(path, END)
+
+    assert 2 == start(config).ready().total(ENDED)
+
+
+def test_state_that_cannot_be_saved(
+    config: Config, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A state that cannot be saved is told and counted while the numbers go on, until it can be.
+    """
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", 0.01)
+    (path,) = config.input_files
+    running = start(config).ready()
+    assert config.state_file
+    away = config.state_file.parent.rename(path.with_name("away"))
+    append(path, END)
+    wait_until(lambda: running.total("milter_manager_exporter_state_errors_total") > 1)
+
+    assert 1 == running.total(ENDED)
+    assert ["No such file or directory"] == running.lines(
+        "cannot save the state, trying again", "reason"
+    )
+
+    away.rename(config.state_file.parent)
+    wait_until(lambda: running.lines("the state is saved again") != [])
+    running.stop()
+
+    assert 1 == start(config).ready().total(ENDED)
+
+
+def test_second_daemon(config: Config, start: Start) -> None:
+    """
+    A second daemon with the same state is an error before it serves anything.
+    """
+    running = start(config).ready()
+    with pytest.raises(StartError, match="another exporter uses the state file"):
+        Daemon(config).run()
+
+    assert 200 == running.get("/metrics").status
+
+
+def test_no_state(config: Config, tmp_path: Path, start: Start) -> None:
+    """
+    With --no-state nothing is written, and each run starts at 0.
+    """
+    config = replace(config, state_file=None, keep_state=False)
+    (path,) = config.input_files
+    for _ in range(2):
+        running = start(config).ready()
+        append(path, END)
+        wait_until(partial(running.has_ended, 1))
+
+        assert 0 == running.total("milter_manager_exporter_state_saves_total")
+
+        running.stop()
+
+    assert [path] == list(tmp_path.iterdir())

@@ -110,6 +110,97 @@ def test_stop(number: signal.Signals, tmp_path: Path, start_exporter: StartExpor
     assert not any("Traceback" in line for line in exporter.lines)
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_restart(number: signal.Signals, tmp_path: Path, start_exporter: StartExporter) -> None:
+    """
+    However it ended, the program goes on where it was: nothing is lost, nothing counted twice.
+    """
+    path = tmp_path / "mail.log"
+    append(path, END)
+    flags = [f"--input.file={path}", f"--state.file={tmp_path / 'state' / 'state'}"]
+    exporter = start_exporter(*flags).serve()
+    append(path, END * 3)
+    wait_until(lambda: exporter.total(ENDED) == 3)
+
+    assert (-9 if number == signal.SIGKILL else 0) == exporter.terminate(number)
+
+    append(path, END)
+    path.rename(tmp_path / "mail.log.1")
+    append(path, END)
+    exporter = start_exporter(*flags).serve()
+
+    assert 5 == exporter.total(ENDED)
+    assert any('msg="going on from the saved state"' in line for line in exporter.lines)
+
+
+def test_state_in_use(tmp_path: Path, start_exporter: StartExporter) -> None:
+    """
+    A second program with the same state ends with status 1 and one line that says so.
+    """
+    state = tmp_path / "state"
+    flag = f"--input.file={tmp_path / 'mail.log'}"
+    first = start_exporter(flag, f"--state.file={state}").serve()
+    second = start_exporter(flag, f"--state.file={state}")
+
+    assert 1 == second.wait()
+    assert [
+        f"milter-manager-exporter: error: another exporter uses the state file {state}\n"
+    ] == second.lines
+    assert 200 == first.get("/metrics").status
+
+
+def test_state_that_cannot_be_kept(tmp_path: Path, start_exporter: StartExporter) -> None:
+    """
+    A state file that was asked for and cannot be written is status 1 and one line, too.
+    """
+    (tmp_path / "file").write_bytes(b"")
+    state = tmp_path / "file" / "state"
+    exporter = start_exporter(f"--state.file={state}")
+
+    assert 1 == exporter.wait()
+    assert [
+        f"milter-manager-exporter: error: cannot keep the state in {state}: Not a directory\n"
+    ] == exporter.lines
+
+
+def test_default_state(
+    tmp_path: Path, start_exporter: StartExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Without a flag the state is where systemd says, and the log says where that is.
+    """
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "lib"))
+    exporter = start_exporter(f"--input.file={tmp_path / 'mail.log'}").serve()
+    exporter.terminate()
+
+    assert (tmp_path / "lib" / "state").stat().st_size > 0
+    assert any(
+        f'msg="keeping the state" file={tmp_path / "lib" / "state"}' in line
+        for line in exporter.lines
+    )
+
+
+def test_damaged_state(tmp_path: Path, start_exporter: StartExporter) -> None:
+    """
+    A state that is damaged in both generations costs the numbers, not the program.
+    """
+    path, state = tmp_path / "mail.log", tmp_path / "state"
+    append(path, END)
+    state.write_bytes(b"")
+    state.with_name("state.previous").write_bytes(bytes(4096))
+    exporter = start_exporter(
+        f"--input.file={path}", "--input.from=beginning", f"--state.file={state}"
+    ).serve()
+
+    assert 1 == exporter.total(ENDED)
+    assert 2 == exporter.total("milter_manager_exporter_state_errors_total")
+    said = "".join(exporter.lines)
+    assert f"{state}: it is empty" in said
+    assert f"{state}.previous: it is no state file" in said
+    assert "state lost: counters start at 0" in said
+    assert b"" == state.with_name("state.damaged").read_bytes()
+
+
 def test_stop_in_a_backlog(tmp_path: Path, start_exporter: StartExporter) -> None:
     """
     A backlog does not keep the program from ending, nor makes it ready before its time.

@@ -39,6 +39,7 @@ def test_flags() -> None:
     """
     The table has each flag with the values it takes, and no other.
     """
-    expected = {f"`--{flag.name} {flag.value}`" for flag in FLAGS} | {"`--version`, `--help`"}
+    flags = {f"--{flag.name} {flag.value}".rstrip() for flag in FLAGS}
+    expected = {f"`{flag}`" for flag in flags} | {"`--version`, `--help`"}
 
     assert expected == {row[0] for row in find_rows("`--")}

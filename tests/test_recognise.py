@@ -3,6 +3,7 @@ What messages say: every entry of the catalogue, its words, its milter and its v
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -504,3 +505,18 @@ def test_long_header() -> None:
 
     assert find_of_header(MilterNames(), text) is None
     assert b"policy" == find_of_header(MilterNames([b"policy"]), text)
+
+
+def test_header_line() -> None:
+    """
+    A header line can be read again from its level and header alone, but for the milter's name.
+    """
+    recogniser = Recogniser(load_catalogue(), MilterNames())
+    line = b"[milter][header][add](5): <X-Spam-Status>=<Yes>: spam"
+    reading = recogniser.recognise(read_message(line), None)
+
+    assert reading.header
+
+    again = recogniser.header_line(reading.level, reading.header)
+
+    assert replace(reading, milter="other") == again

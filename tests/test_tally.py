@@ -3,13 +3,14 @@ The numbers: what additions do to them and what a scrape gets.
 """
 
 import math
+from dataclasses import replace
 from threading import Thread
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.tally import MOST_PROCESSES, Additions, Exemplar, Tally
+from exporter.tally import KEPT_GAUGES, MOST_PROCESSES, Additions, Exemplar, Tally, TallyState
 
 BOUNDS = (0.1, 1.0, 10.0)
 KEY = ("session_duration", "pass")
@@ -302,3 +303,138 @@ def test_whole_chunks_only() -> None:
         lines = sum(value for key, value in counts.items() if key[0] == "lines")
 
         assert counts[("sessions_finished",)] == lines
+
+
+def filled() -> Tally:
+    """
+    Make a tally with something in everything.
+    """
+    tally = Tally(BOUNDS, [("quarantines",)], [KEY])
+    additions = heard("a", pid1=1_000, pid2=1_100)
+    additions.count(("quarantines",), 3)
+    additions.observations += [(KEY, 0.5, b"1", b"100", 1), (KEY, 0.7, b"2", b"200", 1)]
+    additions.in_progress[b"1"] = 4
+    additions.memory_bytes = 4096
+    tally.add(additions, as_number)
+    return tally
+
+
+def test_restored() -> None:
+    """
+    What one tally gives another goes on with: all that the log said, but for the exemplars.
+    """
+    one, other = filled(), Tally(BOUNDS, [("quarantines",), ("lines", "foreign")], [KEY])
+    one.set(("unread_bytes", "a"), 7.0)
+
+    assert other.restore(one.export())
+
+    before, after = one.snapshot(), other.snapshot()
+    assert {**before.counts, ("lines", "foreign"): 0} == after.counts
+    assert {key: before.gauges[key] for key in KEPT_GAUGES} == after.gauges
+    assert (4, 2) == (after.sessions_in_progress, after.processes)
+    assert [0, 2, 0, 0] == after.histograms[KEY].buckets
+    assert before.histograms[KEY].sum == after.histograms[KEY].sum
+    assert [None] * 4 == after.histograms[KEY].exemplars
+
+
+def test_restored_goes_on() -> None:
+    """
+    The numbers of two runs are those of a single one, wherever the log was cut between them.
+    """
+    single, first, second = filled(), filled(), Tally(BOUNDS)
+    second.restore(first.export())
+    for tally in (single, second):
+        additions = heard("a", pid2=1_901)
+        additions.observations.append((KEY, 0.1, b"3", b"300", 1))
+        additions.count(("quarantines",))
+        tally.add(additions, as_number)
+
+    assert single.export() == second.export()
+    assert 1 == second.snapshot().processes
+
+
+def test_restored_adds() -> None:
+    """
+    What was counted before the state was put back, errors in loading it above all, is not lost.
+    """
+    tally = Tally(BOUNDS)
+    tally.count(("state_errors",), 2)
+    tally.restore(TallyState([], [(("state_errors",), 5)], [], [], [], {}))
+
+    assert {("state_errors",): 7} == tally.snapshot().counts
+
+
+def test_restored_with_other_bounds() -> None:
+    """
+    Histograms with other bounds begin anew; all else goes on.
+    """
+    tally = Tally((0.1, 1.0), histograms=[KEY])
+
+    assert not tally.restore(filled().export())
+
+    snapshot = tally.snapshot()
+    assert {("quarantines",): 3} == snapshot.counts
+    assert [0, 0, 0] == snapshot.histograms[KEY].buckets
+    assert 0.0 == snapshot.histograms[KEY].sum
+    assert 2 == snapshot.processes
+
+
+def test_export_is_a_copy() -> None:
+    """
+    What was given out, or put back, does not change with the tally.
+    """
+    tally = filled()
+    state = tally.export()
+    expected = replace(
+        state,
+        counts=state.counts.copy(),
+        histograms=[(key, buckets.copy(), total) for key, buckets, total in state.histograms],
+        newest=state.newest.copy(),
+    )
+    again = Tally(BOUNDS)
+    again.restore(state)
+    for one in (tally, again):
+        additions = heard("a", pid1=2_000)
+        additions.observations.append((KEY, 0.5, b"1", b"100", 1))
+        additions.count(("quarantines",))
+        one.add(additions, as_number)
+
+    assert expected == state
+
+
+@pytest.mark.parametrize(
+    ("histograms", "processes", "newest"),
+    [
+        ([(KEY, [1, 2], 0.0)], [], {}),
+        ([(KEY, [1, 2, 3, 4], 0.0)], [], {}),
+        ([(KEY, [1, 2, 3], 0.0)], [(("a", "1"), 0.0, 0)], {"b": 0.0}),
+    ],
+)
+def test_impossible_state(
+    histograms: list[tuple[tuple[str, ...], list[int], float]],
+    processes: list[tuple[tuple[str, str], float, int]],
+    newest: dict[str, float],
+) -> None:
+    """
+    A state that would break every scrape cannot be made.
+    """
+    with pytest.raises(ValueError, match=r"^a (histogram|process) "):
+        TallyState([1.0, 2.0], [], histograms, [], processes, newest)
+
+
+def test_forgotten() -> None:
+    """
+    The processes of a file that is not read any more do not stay for ever.
+    """
+    tally = Tally(BOUNDS)
+    for file in ("a", "b"):
+        tally.add(heard(file, pid1=1_000, pid2=1_000), as_number)
+
+    assert 4 == tally.snapshot().processes
+
+    tally.forget("a")
+    tally.forget("nosuch")
+
+    assert 2 == tally.snapshot().processes
+    assert ["b", "b"] == [file for (file, _), _, _ in tally.export().processes]
+    assert {"b": 1_000.0} == tally.export().newest
