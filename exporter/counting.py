@@ -101,7 +101,7 @@ class Counting:
         self._memo: dict[RowKey, Effect] = {}
         self._by_tags: set[bytes] = set()
         # Rows counted since the last `_flush`; each key is in the memo.
-        self._counts: dict[RowKey, int] = {}
+        self._counts: dict[RowKey, list[int]] = {}
         self._timed: list[tuple[RowKey, bytes, bytes, bytes]] = []
         self._finished: list[tuple[bytes, bytes, int]] = []
         self._stamps: dict[bytes, float | None] = {}
@@ -198,8 +198,10 @@ class Counting:
                     finished.append((pid, text, 1))
             else:
                 key = (tags, header, text)
-            if key in counts:
-                counts[key] += 1
+            # A list to add to: hashing the key once instead of thrice is a tenth of this loop.
+            times = counts.get(key)
+            if times:
+                times[0] += 1
             else:
                 self._add_new(key, elapsed, stamp, pid)
             if elapsed:
@@ -226,7 +228,7 @@ class Counting:
                 self._raise(reading, parts, stamp, pid)
                 return
             self._remember(key, reading)
-        self._counts[key] = self._counts.get(key, 0) + 1
+        self._counts.setdefault(key, [0])[0] += 1
 
     def _add_unsure(self, stamp: bytes, pid: bytes, message: bytes, line: bytes) -> None:
         """
@@ -361,7 +363,7 @@ class Counting:
         """
         Add what was counted by key, and the values that lines carried, in the log's order.
         """
-        for row_key, times in self._counts.items():
+        for row_key, (times,) in self._counts.items():
             for key in self._memo[row_key].keys:
                 self._additions.count(key, times)
         for row_key, elapsed, id_, stamp in self._timed:

@@ -15,7 +15,7 @@ from pathlib import Path
 from exporter.mark import FINGERPRINT_BYTES, Mark, fingerprint
 from exporter.siblings import Compressed, Plain
 
-CHUNK_BYTES = 128 * 1024
+CHUNK_BYTES = 256 * 1024
 LINE_BYTES = 1024 * 1024
 RECENT_BYTES = 256 * 1024
 

