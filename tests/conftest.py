@@ -2,14 +2,35 @@
 What several tests start and have ended for them.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from running import Exporter, Program, Prometheus
+
+from exporter.ownlog import Bridge
 
 StartExporter = Callable[..., Exporter]
 StartPrometheus = Callable[[Exporter], Prometheus]
+
+
+@pytest.fixture
+def _restored_log() -> Iterator[None]:
+    """
+    Leave the exporter's own log as it was.
+    """
+    root = logging.getLogger()
+    level = root.level
+    yield
+    structlog.reset_defaults()
+    root.setLevel(level)
+    for handler in root.handlers:
+        if isinstance(handler, Bridge):
+            root.removeHandler(handler)
+    logging.getLogger("tornado").setLevel(logging.NOTSET)
+    logging.getLogger("tornado.access").disabled = False
 
 
 @pytest.fixture

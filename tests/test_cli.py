@@ -2,23 +2,20 @@
 The command line and the environment.
 """
 
-import logging
 import os
 import platform
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import pytest
-import structlog
 
 import exporter
 from exporter.cli import FLAGS, PREFIX, main
 from exporter.config import Address, Config, StartError
-from exporter.ownlog import Bridge
 
 
 class Daemon(ModuleType):
@@ -51,23 +48,13 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
 
 
 @pytest.fixture(autouse=True)
-def _fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _fresh(_restored_log: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Start without the variables of whoever runs the tests, and leave the log as it was.
     """
     for name in os.environ:
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)
-    root = logging.getLogger()
-    level = root.level
-    yield
-    structlog.reset_defaults()
-    root.setLevel(level)
-    for handler in root.handlers:
-        if isinstance(handler, Bridge):
-            root.removeHandler(handler)
-    logging.getLogger("tornado").setLevel(logging.NOTSET)
-    logging.getLogger("tornado.access").disabled = False
 
 
 def in_a_process(*arguments: str, environ: Mapping[str, str] | None = None) -> str:

@@ -8,7 +8,6 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,22 +25,7 @@ from exporter.ownlog import (
     printable,
 )
 
-
-@pytest.fixture(autouse=True)
-def _restored() -> Iterator[None]:
-    """
-    Leave the log as it was.
-    """
-    root = logging.getLogger()
-    level = root.level
-    yield
-    structlog.reset_defaults()
-    root.setLevel(level)
-    for handler in root.handlers:
-        if isinstance(handler, Bridge):
-            root.removeHandler(handler)
-    logging.getLogger("tornado").setLevel(logging.NOTSET)
-    logging.getLogger("tornado.access").disabled = False
+pytestmark = pytest.mark.usefixtures("_restored_log")
 
 
 def logger() -> structlog.typing.FilteringBoundLogger:

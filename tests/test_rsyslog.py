@@ -5,8 +5,6 @@ The clock plays a part here as it does on a server: rsyslogd is told to reopen i
 after the rotation, while messages keep coming.
 """
 
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from running import DEADLINE_SECONDS, Exporter, Program, wait_until
+from running import DEADLINE_SECONDS, Exporter, Program, require, wait_until
 
 MESSAGES = 12_000
 BURST = 50
@@ -144,19 +142,6 @@ class Outcome:
     counted: Counter[tuple[str, str]] = field(default_factory=Counter)
     rotations: float = 0.0
     truncations: float = 0.0
-
-
-def require_server(program: str, package: str) -> str:
-    """
-    Find a program for administrators; without it the test is skipped, in CI it fails.
-    """
-    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        reason = f"needs {program}: apt-get install {package}"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return found
 
 
 def labels(number: int) -> tuple[str, str]:
@@ -331,7 +316,7 @@ def outcomes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcomes]:
     """
     All cases, several at a time: most of what they do is wait.
     """
-    programs = require_server("rsyslogd", "rsyslog"), require_server("logrotate", "logrotate")
+    programs = require("rsyslogd", "rsyslog"), require("logrotate", "logrotate")
 
     def run(case: Case, directory: Path) -> Outcome:
         with ExitStack() as stack:
