@@ -1,176 +1,79 @@
 """
-The HTTP server: connections in, the site's answers out, on Tornado in a thread of its own.
+The HTTP server: addresses in, conversations with clients out, on Tornado in a thread of its own.
 
 A client can cost no more than `Limits` says, whatever it sends, or however slowly it reads.
 It never decides what an answer says, that is `site`, nor how to get an address, that is `listen`.
 """
 
 import asyncio
-import resource
+import os
 import socket
+import ssl
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from http import HTTPStatus
+from types import TracebackType
+from typing import TypeAlias
 
-import structlog
 from prometheus_client import CollectorRegistry
 from tornado.http1connection import HTTP1ConnectionParameters, HTTP1ServerConnection
-from tornado.httputil import (
-    HTTPConnection,
-    HTTPHeaders,
-    HTTPMessageDelegate,
-    HTTPServerConnectionDelegate,
-    RequestStartLine,
-    ResponseStartLine,
-    format_timestamp,
-)
-from tornado.iostream import IOStream
-from tornado.tcpserver import TCPServer
+from tornado.iostream import IOStream, SSLIOStream
+from tornado.netutil import add_accept_handler
 
+from exporter.answers import Answers
 from exporter.config import Address
-from exporter.listen import bind, bound_address
-from exporter.site import Response, Site
-
-log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
+from exporter.exchange import Conversation
+from exporter.guard import Guard
+from exporter.listen import bind, bound_address, describe
+from exporter.places import DEFAULT_LIMITS, Limits, Places, within_files
+from exporter.site import Site
+from exporter.websettings import WebSettings
 
 STOP_SECONDS = 0.5
+HASH_SECONDS = 0.5
+"""How long a stop waits for a password that is being checked."""
+
+_NO_TLS = b"""\
+HTTP/1.0 400 Bad Request\r
+Content-Type: text/plain; charset=utf-8\r
+\r
+Client sent an HTTP request to an HTTPS server.
+"""
+
+_Fault: TypeAlias = (
+    bool
+    | BaseException
+    | tuple[type[BaseException] | None, BaseException | None, TracebackType | None]
+    | None
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class TlsStream(SSLIOStream):
     """
-    What the clients may cost, all of them together and each of them.
-    """
-
-    connections: int = 512
-    idle_seconds: float = 10.0  # also for the whole of a request's header, and of its body
-    header_bytes: int = 16 * 1024
-    body_bytes: int = 1024
-    read_buffer_bytes: int = 64 * 1024
-    # node_exporter serves 40 scrapes at a time, --web.max-requests.
-    unread_responses: int = 40
-    write_seconds: float = 30.0
-
-
-DEFAULT_LIMITS = Limits()
-
-
-class Exchange(HTTPMessageDelegate):
-    """
-    One request and its answer; a request's body is read, within the limits, and ignored.
+    A TLS connection that tells who forgot the s of https so, as Go does.
     """
 
-    def __init__(self, conversation: "Conversation", connection: HTTPConnection) -> None:
-        self._conversation = conversation
-        self._connection = connection
-        self._request = RequestStartLine("", "", "")
-        self._headers = HTTPHeaders()
-
-    def headers_received(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders
-    ) -> None:
+    def close(self, exc_info: _Fault = False) -> None:  # noqa: FBT002  Tornado's signature
         """
-        Keep the request.
+        Close, with a word in plain HTTP if that is what came instead of a handshake.
         """
-        self._request = RequestStartLine(*start_line)
-        self._headers = headers
-        self._conversation.used()
-
-    def finish(self) -> None:
-        """
-        Write the answer; who does not read it in time is disconnected.
-        """
-        response = self._answer()
-        headers = HTTPHeaders(
-            {
-                "Date": format_timestamp(time.time()),
-                "Content-Type": response.content_type,
-                "Content-Length": str(len(response.body)),
-                "Cache-Control": "no-store",
-                "X-Content-Type-Options": "nosniff",
-            }
-        )
-        for name, value in response.headers:
-            headers.add(name, value)
-        written = self._connection.write_headers(
-            ResponseStartLine("HTTP/1.1", response.status, response.status.phrase),
-            headers,
-            None if self._request.method == "HEAD" else response.body,
-        )
-        self._connection.finish()
-        if not written.done():
-            self._conversation.writing(written)
-
-    def _answer(self) -> Response:
-        """
-        Ask the site, unless HTTP itself forbids the request.
-        """
-        hosts = len(self._headers.get_list("Host"))
-        if hosts > 1 or (hosts == 0 and self._request.version != "HTTP/1.0"):  # RFC 9112, 3.2
-            return Response(HTTPStatus.BAD_REQUEST, b"not exactly one Host header\n")
-        return self._conversation.site.answer(
-            self._request.method, self._request.path, self._headers
-        )
+        if isinstance(exc_info, ssl.SSLError) and exc_info.reason == "HTTP_REQUEST":
+            with suppress(OSError):
+                # What is left unread would make the kernel throw the answer away.
+                os.read(self.socket.fileno(), DEFAULT_LIMITS.header_bytes)
+                os.write(self.socket.fileno(), _NO_TLS)
+        super().close(exc_info)
 
 
-class Conversation(HTTPServerConnectionDelegate):
+class Listener:
     """
-    One client's connection, from accept to close, with any number of exchanges one after the other.
+    Accepts on all addresses, each connection under the settings of that moment.
     """
 
-    def __init__(self, listener: "Listener", stream: IOStream) -> None:
-        self.site = listener.site
-        self._listener = listener
-        self._stream = stream
-
-    def start_request(self, server_conn: object, request_conn: HTTPConnection) -> Exchange:
-        """
-        Wait for the next request.
-        """
-        del server_conn
-        return Exchange(self, request_conn)
-
-    def used(self) -> None:
-        """
-        Note that this client has sent a whole request header.
-        """
-        self._listener.used(self)
-
-    def writing(self, written: "asyncio.Future[None]") -> None:
-        """
-        Note that this client has not yet read its answer.
-        """
-        self._listener.writing(self)
-        written.add_done_callback(lambda _: self._listener.done_writing(self))
-
-    def hang_up(self) -> None:
-        """
-        Disconnect, whatever is not yet written.
-        """
-        self._stream.close()
-
-    def on_close(self, server_conn: object) -> None:
-        """
-        Leave the listener's books.
-        """
-        del server_conn
-        self._listener.closed(self)
-
-
-class Listener(TCPServer):
-    """
-    All connections of all addresses, kept within the limits.
-
-    Who is over a limit is never the newcomer but who has been silent or slow for longest: an honest
-    scrape takes milliseconds, so it gets through even while others hold every place.
-    """
-
-    def __init__(self, site: Site, limits: Limits) -> None:
-        super().__init__(max_buffer_size=limits.read_buffer_bytes)
-        self.site = site
+    def __init__(self, site: Site, limits: Limits, web_settings: WebSettings) -> None:
+        self.guard = Guard()
+        self.places = Places(limits)
+        self._answers = Answers(site)
         self._limits = limits
         self._parameters = HTTP1ConnectionParameters(
             header_timeout=limits.idle_seconds,
@@ -178,74 +81,54 @@ class Listener(TCPServer):
             max_header_size=limits.header_bytes,
             max_body_size=limits.body_bytes,
         )
-        # Both in the order in which they would have to go.
-        self._connections: dict[Conversation, HTTP1ServerConnection] = {}
-        self._writing: dict[Conversation, asyncio.TimerHandle] = {}
+        self._web_settings = web_settings
+        self._sockets: list[tuple[socket.socket, Callable[[], None]]] = []
 
-    def __len__(self) -> int:
+    def listen(self, sockets: Sequence[socket.socket]) -> None:
         """
-        Count the open connections.
+        Accept from now on.
         """
-        return len(self._connections)
-
-    def handle_stream(self, stream: IOStream, address: tuple[object, ...]) -> None:
-        """
-        Take a new connection, in place of the one silent for longest if there are too many.
-        """
-        del address
-        if len(self._connections) >= self._limits.connections:
-            log.warning("too many connections, closing the oldest", limit=len(self._connections))
-            oldest = next(iter(self._connections))
-            del self._connections[oldest]
-            oldest.hang_up()
-        conversation = Conversation(self, stream)
-        connection = HTTP1ServerConnection(stream, self._parameters)
-        self._connections[conversation] = connection
-        connection.start_serving(conversation)
-
-    def used(self, conversation: Conversation) -> None:
-        """
-        Put a connection at the end of those that may have to go.
-        """
-        connection = self._connections.pop(conversation, None)
-        if connection is not None:
-            self._connections[conversation] = connection
-
-    def writing(self, conversation: Conversation) -> None:
-        """
-        Give a client its time to read; whole answers wait in memory, so only some may.
-        """
-        if len(self._writing) >= self._limits.unread_responses:
-            log.warning("too many slow readers, closing the slowest", limit=len(self._writing))
-            slowest = next(iter(self._writing))
-            self.done_writing(slowest)
-            slowest.hang_up()
-        self._writing[conversation] = asyncio.get_running_loop().call_later(
-            self._limits.write_seconds, conversation.hang_up
-        )
-
-    def done_writing(self, conversation: Conversation) -> None:
-        """
-        Stop the clock of `writing`.
-        """
-        timer = self._writing.pop(conversation, None)
-        if timer is not None:
-            timer.cancel()
-
-    def closed(self, conversation: Conversation) -> None:
-        """
-        Forget a connection.
-        """
-        self.done_writing(conversation)
-        self._connections.pop(conversation, None)
+        self._sockets += [(sock, add_accept_handler(sock, self._accept)) for sock in sockets]
 
     async def close(self) -> None:
         """
         Stop listening and disconnect everyone.
         """
-        self.stop()
-        for connection in list(self._connections.values()):
-            await connection.close()
+        for sock, remove_handler in self._sockets:
+            remove_handler()
+            sock.close()
+        await self.places.close()
+
+    def _accept(self, sock: socket.socket, address: tuple[object, ...]) -> None:
+        """
+        Begin a conversation.
+        """
+        settings = self._web_settings.current()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._limits.write_buffer_bytes)
+        stream = self._open(sock, settings.context)
+        if stream:
+            Conversation(
+                connection=HTTP1ServerConnection(stream, self._parameters),
+                address=str(address[0]) if address else "a local socket",
+                answers=self._answers,
+                guard=self.guard,
+                places=self.places,
+                web_settings=self._web_settings,
+                settings=settings,
+            ).serve()
+
+    def _open(self, sock: socket.socket, context: ssl.SSLContext | None) -> IOStream | None:
+        """
+        Make a stream of a socket; None if the client has gone already.
+        """
+        if context is None:
+            return IOStream(sock, max_buffer_size=self._limits.read_buffer_bytes)
+        try:
+            tls = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+        except OSError:
+            sock.close()
+            return None
+        return TlsStream(tls, max_buffer_size=self._limits.read_buffer_bytes)
 
 
 class WebServer:
@@ -260,13 +143,16 @@ class WebServer:
         telemetry_path: str,
         registry: CollectorRegistry,
         ready: Callable[[], bool],
-        page: Callable[[], bytes],
+        page: Callable[[str], bytes],
         limits: Limits = DEFAULT_LIMITS,
+        settings: WebSettings | None = None,
     ) -> None:
         self.bound: tuple[Address, ...] = ()
+        self.listening: tuple[str, ...] = ()
+        """Where clients find it, as people read it."""
         self._addresses = tuple(addresses)
-        self._site = Site(telemetry_path=telemetry_path, registry=registry, ready=ready, page=page)
-        self._listener = Listener(self._site, _within_files(limits))
+        site = Site(telemetry_path=telemetry_path, registry=registry, ready=ready, page=page)
+        self._listener = Listener(site, within_files(limits), settings or WebSettings(None))
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = asyncio.Event()
@@ -276,14 +162,17 @@ class WebServer:
         """
         How many clients are connected now.
         """
-        return len(self._listener)
+        return len(self._listener.places)
 
-    def start(self) -> None:
+    def start(self, inherited: Sequence[socket.socket] = ()) -> None:
         """
-        Bind every address, then serve in a thread; StartError if one cannot be had.
+        Bind every address, or take sockets that listen already, and serve in a thread.
+
+        StartError if an address cannot be had.
         """
-        sockets = bind(self._addresses)
-        self.bound = tuple(bound_address(sock) for sock in sockets)
+        sockets = inherited or bind(self._addresses)
+        self.bound = tuple(bound_address(sock) for sock in sockets if sock.family != socket.AF_UNIX)
+        self.listening = tuple(map(describe, sockets))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._run, args=(self._loop, sockets), name="web", daemon=True
@@ -298,7 +187,7 @@ class WebServer:
             return
         with suppress(RuntimeError):  # the loop is closed already
             self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(2 * STOP_SECONDS)
+        self._thread.join(2 * STOP_SECONDS + HASH_SECONDS)
         self._thread = None
 
     def _run(self, loop: asyncio.AbstractEventLoop, sockets: Sequence[socket.socket]) -> None:
@@ -312,20 +201,9 @@ class WebServer:
         """
         Serve until told to stop.
         """
-        self._listener.add_sockets(sockets)
+        self._listener.listen(sockets)
         await self._stopping.wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_SECONDS):
                 await self._listener.close()
-
-
-def _within_files(limits: Limits) -> Limits:
-    """
-    Leave half of the files the process may open to the rest of it.
-
-    With none left accept fails for as long as a client waits, which is a loop at full speed.
-    """
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if files == resource.RLIM_INFINITY:
-        return limits
-    return replace(limits, connections=min(limits.connections, files // 2))
+        self._listener.guard.turns.join(HASH_SECONDS)

@@ -2,7 +2,6 @@
 The HTTP server, over real sockets on this machine.
 """
 
-import asyncio
 import errno
 import gzip
 import http.client
@@ -12,78 +11,43 @@ import resource
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import replace
 from http import HTTPStatus
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry, Counter
+from running import DEADLINE_SECONDS, wait_until
+from serving import (
+    ENDPOINTS,
+    LOCAL,
+    ask,
+    build,
+    dial,
+    new_registry,
+    page,
+    read_to_end,
+    ready,
+    serving,
+)
 from structlog.testing import capture_logs
-from tornado.iostream import IOStream
 
-from exporter.config import Address, StartError
+from exporter.config import StartError
+from exporter.places import DEFAULT_LIMITS
 from exporter.site import Site
-from exporter.web import DEFAULT_LIMITS, Conversation, Limits, Listener, WebServer
+from exporter.web import WebServer
 
-LOCAL = Address("127.0.0.1", 0)
-# Far more than any of this takes, for a slow machine; nothing waits this long.
-DEADLINE_SECONDS = 20.0
 # More than the kernel takes off the server's hands for a client that does not read.
 HUGE = b"x" * (32 << 20)
-ENDPOINTS = ["/", "/metrics", "/-/healthy", "/-/ready"]
 
 
-def ready() -> bool:
+def huge(_language: str) -> bytes:
     """
-    Say yes.
+    Be a page of that size.
     """
-    return True
-
-
-def page() -> bytes:
-    """
-    Be the page.
-    """
-    return b"<!DOCTYPE html>"
-
-
-def new_registry() -> CollectorRegistry:
-    """
-    Make a registry with one counter.
-    """
-    registry = CollectorRegistry()
-    counter = Counter("lines", "Lines.", ["outcome"], registry=registry)
-    counter.labels("recognised").inc(3)
-    return registry
-
-
-@contextmanager
-def serving(
-    *,
-    registry: CollectorRegistry | None = None,
-    is_ready: Callable[[], bool] = ready,
-    render: Callable[[], bytes] = page,
-    limits: Limits = DEFAULT_LIMITS,
-) -> Iterator[WebServer]:
-    """
-    Run a server for as long as the block.
-    """
-    server = WebServer(
-        addresses=[LOCAL],
-        telemetry_path="/metrics",
-        registry=registry or new_registry(),
-        ready=is_ready,
-        page=render,
-        limits=limits,
-    )
-    server.start()
-    try:
-        yield server
-    finally:
-        server.stop()
+    return HUGE
 
 
 @pytest.fixture
@@ -93,74 +57,6 @@ def server() -> Iterator[WebServer]:
     """
     with serving() as running:
         yield running
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """
-    What came back.
-    """
-
-    status: int
-    headers: http.client.HTTPMessage
-    body: bytes
-
-
-def ask(
-    server: WebServer,
-    path: str,
-    *,
-    method: str = "GET",
-    headers: Mapping[str, str] | None = None,
-    body: bytes | None = None,
-) -> Answer:
-    """
-    Ask once, on a connection of its own.
-    """
-    (address,) = server.bound
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=DEADLINE_SECONDS)
-    with closing(connection):
-        connection.putrequest(method, path, skip_accept_encoding=True)
-        for name, value in (headers or {}).items():
-            connection.putheader(name, value)
-        if body is not None:
-            connection.putheader("Content-Length", str(len(body)))
-        connection.endheaders(body)
-        response = connection.getresponse()
-        return Answer(response.status, response.headers, response.read())
-
-
-def dial(server: WebServer, data: bytes = b"") -> socket.socket:
-    """
-    Connect, and send some bytes.
-    """
-    (address,) = server.bound
-    sock = socket.create_connection((address.host, address.port), timeout=DEADLINE_SECONDS)
-    sock.sendall(data)
-    return sock
-
-
-def read_to_end(sock: socket.socket) -> bytes:
-    """
-    Read until the server hangs up, by whatever means.
-    """
-    read = bytearray()
-    try:
-        while data := sock.recv(1 << 16):
-            read += data
-    except ConnectionResetError:
-        pass
-    return bytes(read)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    """
-    Look until something is so; fail if it never is.
-    """
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    while not condition():
-        assert deadline > time.monotonic()
-        time.sleep(0.001)
 
 
 @pytest.mark.parametrize("path", [*ENDPOINTS, "/metrics?name[]=nosuch", "/nosuch", "//", "*"])
@@ -284,7 +180,7 @@ def test_fault() -> None:
     A fault of the site is a 500, and the server goes on.
     """
 
-    def fail() -> bytes:
+    def fail(_language: str) -> bytes:
         raise OSError(errno.EIO, "Input/output error")
 
     with serving(render=fail) as server, capture_logs():
@@ -386,7 +282,7 @@ def test_idle_limit(data: bytes) -> None:
     limits = replace(DEFAULT_LIMITS, idle_seconds=0.05)
     with serving(limits=limits) as server, closing(dial(server, data)) as sock:
         read_to_end(sock)
-        wait_for(lambda: server.connections == 0)
+        wait_until(lambda: server.connections == 0)
 
 
 def test_unread_answer() -> None:
@@ -396,11 +292,11 @@ def test_unread_answer() -> None:
     limits = replace(DEFAULT_LIMITS, write_seconds=0.05)
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     with (
-        serving(limits=limits, render=lambda: HUGE) as server,
+        serving(limits=limits, render=huge) as server,
         closing(dial(server, request)) as sock,
     ):
         assert b"H" == sock.recv(1)
-        wait_for(lambda: server.connections == 0)
+        wait_until(lambda: server.connections == 0)
         assert len(HUGE) > len(read_to_end(sock))
 
 
@@ -408,7 +304,7 @@ def test_slow_reader_in_time() -> None:
     """
     A large answer is whole for who reads it, and its clock is stopped with it.
     """
-    with serving(render=lambda: HUGE) as server:
+    with serving(render=huge) as server:
         answer = ask(server, "/")
 
         assert HUGE == answer.body
@@ -420,11 +316,11 @@ def test_slow_reader_leaves() -> None:
     """
     request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
     limits = replace(DEFAULT_LIMITS, unread_responses=1)
-    with serving(limits=limits, render=lambda: HUGE) as server, capture_logs() as lines:
+    with serving(limits=limits, render=huge) as server, capture_logs() as lines:
         for _ in range(2):
             with closing(dial(server, request)) as sock:
                 assert b"H" == sock.recv(1)
-            wait_for(lambda: server.connections == 0)
+            wait_until(lambda: server.connections == 0)
 
     assert [] == lines
 
@@ -436,7 +332,7 @@ def test_too_many_slow_readers() -> None:
     limits = replace(DEFAULT_LIMITS, unread_responses=1)
     request = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     with (
-        serving(limits=limits, render=lambda: HUGE) as server,
+        serving(limits=limits, render=huge) as server,
         capture_logs() as lines,
         closing(dial(server, request)) as slow,
     ):
@@ -464,7 +360,7 @@ def test_too_many_connections() -> None:
         first.begin()
         first.read()
         with closing(dial(server)) as silent:
-            wait_for(lambda: server.connections == 2)
+            wait_until(lambda: server.connections == 2)
             busy.sendall(request)
             with closing(http.client.HTTPResponse(busy)) as second:
                 second.begin()
@@ -477,25 +373,6 @@ def test_too_many_connections() -> None:
 
     assert [200, 200, 200, 200] == [first.status, second.status, newest.status, third.status]
     assert ["too many connections, closing the oldest"] == [line["event"] for line in lines]
-
-
-def test_request_of_a_closed_connection() -> None:
-    """
-    A request that was read just before its connection had to go does not bring it back.
-    """
-    site = Site(
-        telemetry_path="/metrics", registry=CollectorRegistry(), ready=ready, page=lambda: b""
-    )
-    listener = Listener(site, DEFAULT_LIMITS)
-
-    async def use() -> None:
-        left, right = socket.socketpair()
-        with closing(right), closing(IOStream(left)) as stream:
-            Conversation(listener, stream).used()
-
-    asyncio.run(use())
-
-    assert 0 == len(listener)
 
 
 def test_flood_of_connections() -> None:
@@ -533,19 +410,6 @@ def test_unlimited_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resource, "getrlimit", lambda _: (infinity, infinity))
     with serving() as server:
         assert 200 == ask(server, "/metrics").status
-
-
-def build(*addresses: Address) -> WebServer:
-    """
-    Make a server that is not started.
-    """
-    return WebServer(
-        addresses=addresses,
-        telemetry_path="/metrics",
-        registry=CollectorRegistry(),
-        ready=ready,
-        page=page,
-    )
 
 
 def test_several_addresses() -> None:
@@ -586,7 +450,7 @@ def test_stop() -> None:
     Stopping disconnects everyone quickly, frees the port and ends the thread; twice is once.
     """
     before = threading.active_count()
-    with serving(render=lambda: HUGE) as server, ExitStack() as stack:
+    with serving(render=huge) as server, ExitStack() as stack:
         idle = [stack.enter_context(closing(dial(server))) for _ in range(50)]
         reader = stack.enter_context(closing(dial(server, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")))
         assert b"H" == reader.recv(1)
