@@ -28,7 +28,8 @@ class Checkpoints:
         self._tally = tally
         self._saved_at = float("-inf")
         self._saved: object = None
-        self._problem = ""
+        self.problem = ""
+        """Why the state cannot be saved at the moment; empty when it can."""
         for name in ("state_saves", "state_errors"):
             tally.count((name,), 0)
 
@@ -88,10 +89,10 @@ class Checkpoints:
             self._file.release()
 
     def _tell(self, problem: str) -> None:
-        if problem == self._problem:
+        if problem == self.problem:
             return
         if problem:
             log.error("cannot save the state, trying again", reason=problem)
         else:
             log.info("the state is saved again")
-        self._problem = problem
+        self.problem = problem

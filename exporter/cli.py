@@ -8,6 +8,7 @@ begins in `daemon.run`, imported only once the flags are good.
 import argparse
 import os
 import platform
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
@@ -33,6 +34,7 @@ from exporter.config import (
     parse_state_file,
     parse_switch,
     parse_telemetry_path,
+    parse_web_config_file,
 )
 from exporter.ownlog import FORMATS, LEVELS, configure_log, printable
 
@@ -40,8 +42,11 @@ PROGRAM = "milter-manager-exporter"
 PREFIX = "MILTER_MANAGER_EXPORTER_"
 # Variables with the prefix that are no flag: systemd's unit puts this one on the command line.
 NOT_FLAGS = frozenset({f"{PREFIX}OPTS"})
-EXCLUSIVE = frozenset({"state_file", "no_state"})
-"""Of these only one may be given; on the command line it replaces the other's variable too."""
+EXCLUSIVE = (
+    ("no_state", "state_file"),
+    ("web_systemd_socket", "web_listen_address"),
+)
+"""Of two only one may be given; on the command line it replaces the other's variable too."""
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -71,7 +76,9 @@ class Options(argparse.Namespace):
     state_file: Path | None = None
     no_state: bool = False
     web_listen_address: Sequence[Address] = DEFAULT_LISTEN_ADDRESSES
+    web_systemd_socket: bool = False
     web_telemetry_path: str = DEFAULT_TELEMETRY_PATH
+    web_config_file: Path | None = None
     log_level: str = "info"
     log_format: str = "logfmt"
     histogram_buckets: tuple[float, ...] = DEFAULT_BUCKETS
@@ -183,11 +190,25 @@ FLAGS = (
         repeatable=True,
     ),
     Flag(
+        "web.systemd-socket",
+        "",
+        parse_switch,
+        "false",
+        "Serve on the sockets that systemd passes, instead of on addresses.",
+    ),
+    Flag(
         "web.telemetry-path",
         "PATH",
         parse_telemetry_path,
         DEFAULT_TELEMETRY_PATH,
         "Path under which to serve the metrics.",
+    ),
+    Flag(
+        "web.config.file",
+        "PATH",
+        parse_web_config_file,
+        "none: plain HTTP for everybody",
+        "File that turns on TLS, passwords, headers and a rate limit.",
     ),
     Flag(
         "log.level",
@@ -294,11 +315,14 @@ def read_options(argv: Sequence[str], environ: Mapping[str, str]) -> Options:
         except (UsageError, ValueError) as error:
             reason = str(error).removeprefix(f"--{flag.name}: ")
             raise UsageError(f"environment variable {flag.variable}: {reason}") from error
-    if EXCLUSIVE & given.keys():
-        layers = {name: value for name, value in layers.items() if name not in EXCLUSIVE}
+    for pair in EXCLUSIVE:
+        if any(name in given for name in pair):
+            layers = {name: value for name, value in layers.items() if name not in pair}
     options = Options(**(layers | given))
-    if options.no_state and options.state_file:
-        raise UsageError("--no-state and --state.file exclude each other")
+    for pair in EXCLUSIVE:
+        if all(name in vars(options) for name in pair):
+            names = (f"--{flag.name}" for option in pair for flag in FLAGS if flag.option == option)
+            raise UsageError(f"{' and '.join(names)} exclude each other")
     return options
 
 
@@ -320,10 +344,12 @@ def build_config(options: Options) -> Config:
         input_programs=tuple(options.input_program),
         from_beginning=options.input_from == "beginning",
         listen_addresses=tuple(options.web_listen_address),
+        systemd_socket=options.web_systemd_socket,
         telemetry_path=options.web_telemetry_path,
         buckets=options.histogram_buckets,
         state_file=options.state_file,
         keep_state=not options.no_state,
+        web_config_file=options.web_config_file,
     )
 
 
@@ -358,9 +384,11 @@ def _run(config: Config) -> int:
     """
     Run the daemon; its servers are imported here, not for a wrong flag or --help.
     """
-    from exporter import daemon  # noqa: PLC0415  see above
-
+    # What it asks for is to be done anyway, and by default it would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
+        from exporter import daemon  # noqa: PLC0415  see above
+
         return daemon.run(config)
     except StartError as error:
         return _fail(str(error), EXIT_FAILED)

@@ -149,6 +149,13 @@ def parse_state_file(text: str) -> Path:
     return Path(text)
 
 
+def parse_web_config_file(text: str) -> Path:
+    """
+    Check the pathname of the web configuration; what it says is read when the daemon starts.
+    """
+    return parse_state_file(text)
+
+
 def parse_switch(text: str) -> bool:
     """
     Read the value of a switch in the environment.
@@ -178,8 +185,11 @@ class Config:
     input_programs: tuple[str, ...] = DEFAULT_PROGRAMS
     from_beginning: bool = False
     listen_addresses: tuple[Address, ...] = DEFAULT_LISTEN_ADDRESSES
+    systemd_socket: bool = False
+    """Take the sockets from systemd instead of the addresses."""
     telemetry_path: str = DEFAULT_TELEMETRY_PATH
     buckets: tuple[float, ...] = DEFAULT_BUCKETS
     state_file: Path | None = None
     """None: where systemd says, or the system's place, or the user's."""
     keep_state: bool = True
+    web_config_file: Path | None = None

@@ -2,16 +2,15 @@
 The wiring: inputs, tally, HTTP and the loop that reads, counts and waits.
 
 The main thread reads and counts; watchdog's thread only rings; the HTTP thread only takes copies.
-Environment, signals and clocks are dealt with here and nowhere deeper.
+Environment and clocks are dealt with here and nowhere deeper; signals come by way of `lifecycle`.
 """
 
+import errno
 import os
-import signal
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import FrameType
 
 import structlog
 
@@ -24,16 +23,20 @@ from exporter.counters import zero_counters, zero_histograms
 from exporter.counting import Counting
 from exporter.earlier import Earlier
 from exporter.input import Input, name_of
+from exporter.lifecycle import Lifecycle, Waker
 from exporter.logfile import LogFile, Register
 from exporter.milters import MilterNames
-from exporter.page import render_page
 from exporter.place import acquire_state_file
 from exporter.recognise import Recogniser
 from exporter.record import Grammar
 from exporter.state import State
+from exporter.status import Status
+from exporter.statusline import write_status
+from exporter.systemd import Notifier, take_sockets
 from exporter.tally import Tally
 from exporter.watch import Watch
 from exporter.web import WebServer
+from exporter.websettings import WebSettings
 
 POLL_SECONDS = 1.0
 """How long the reader sleeps when nothing wakes it: what events miss is found within this time."""
@@ -55,11 +58,12 @@ class Daemon:
 
     def __init__(self, config: Config) -> None:
         """
-        Wire everything up; nothing is opened yet.
+        Wire everything up; StartError if the web configuration is bad, or the state file in use.
         """
         self._config = config
-        self._wake = threading.Event()
-        self._stopping = False
+        self._wake = Waker()
+        self.lifecycle = Lifecycle(self._wake)
+        self._notifier = Notifier(os.environ)
         self._ready = threading.Event()
         self._catalogue = load_catalogue()
         self._tally = Tally(config.buckets, zero_counters(self._catalogue), zero_histograms())
@@ -67,36 +71,48 @@ class Daemon:
         self._names = MilterNames()
         self._recogniser = Recogniser(self._catalogue, self._names)
         self._register = Register()
-        self._checkpoints = Checkpoints(None, self._tally)
         self._earlier = Earlier(self._tally)
         self._inputs: list[Input] = []
         self._watch = Watch(self._wake)
         self._watching: bool | None = None
+        self._started = time.time()
+        # What the page shows of the reader: replaced as a whole, for the HTTP thread to look at.
+        self._shown = Status(self._started)
+        self._shown_at = float("-inf")
+        self._web_settings = WebSettings(config.web_config_file)
         self._web = WebServer(
             addresses=config.listen_addresses,
             telemetry_path=config.telemetry_path,
             registry=new_registry(self._tally),
             ready=self._ready.is_set,
             page=self._page,
+            settings=self._web_settings,
         )
+        # The last thing, since nobody lets go of it before `run`.
+        state_file = acquire_state_file(config, os.environ)
+        self._checkpoints = Checkpoints(state_file, self._tally)
+        self._state_path = name_of(os.fsencode(state_file.path)) if state_file else ""
 
     def run(self) -> int:
         """
-        Serve until told to stop; StartError when an address or the state file cannot be had.
+        Serve until told to stop; StartError when an address cannot be had.
         """
-        self._checkpoints = Checkpoints(acquire_state_file(self._config, os.environ), self._tally)
         try:
-            self._web.start()
+            self._web.start(take_sockets(os.environ) if self._config.systemd_socket else ())
             log.info(
                 "serving metrics",
-                addresses=" ".join(map(str, self._web.bound)),
+                addresses=" ".join(self._web.listening),
                 path=self._config.telemetry_path,
                 version=__version__,
             )
             self._restore()
             if self._config.input_files:
                 self._follow(self._config.input_files, "given by --input.file")
+            # Not when the backlog is read: that may take longer than systemd waits for a start, and
+            # /-/ready tells who has to know.
+            self._notifier.ready()
             self._loop()
+            self._notifier.stopping()
             self._checkpoints.save(self._version(), time.monotonic(), self._export)
         finally:
             self._watch.stop()
@@ -107,18 +123,13 @@ class Daemon:
         log.info("stopped")
         return 0
 
-    def stop(self, *_: int | FrameType | None) -> None:
-        """
-        Ask the loop to end, within `POLL_SECONDS`; a signal handler.
-
-        It takes no lock, `Event.set` would: the thread that it interrupts may hold that very one.
-        """
-        self._stopping = True
-
     def _loop(self) -> None:
         looked = float("-inf")
-        while not self._is_stopping():
+        while not self.lifecycle.stopping:
             now = time.monotonic()
+            if self.lifecycle.take_reload(now):
+                self._reload()
+                looked = float("-inf")
             if now - looked >= POLL_SECONDS:
                 looked = now
                 self._look_for_a_log()
@@ -128,17 +139,26 @@ class Daemon:
             self._keep_and_ask()
             self._tally.set(("last_read",), time.time())
             self._tell_ready()
-            self._wake.wait(POLL_SECONDS)
-            self._wake.clear()
+            self._wake.wait(min(POLL_SECONDS, self._notifier.ping_seconds))
 
-    def _is_stopping(self) -> bool:
-        return self._stopping
+    def _reload(self) -> None:
+        """
+        Open the logs anew, and watch them anew with the look that follows at once.
+        """
+        log.info("reloading")
+        self._notifier.reloading()
+        self._web_settings.reload()
+        for input_ in self._inputs:
+            input_.logfile.reopen()
+        self._watch.stop()
+        self._notifier.ready()
 
     def _tell_ready(self) -> None:
         """
         Show the numbers from when they are those of the earlier run or more: once.
         """
-        if self._ready.is_set() or self._stopping:
+        # Reading may have been broken off.
+        if self._ready.is_set() or self.lifecycle.is_asked(time.monotonic()):
             return
         if not any(input_.is_behind for input_ in self._inputs):
             self._ready.set()
@@ -146,10 +166,49 @@ class Daemon:
 
     def _keep_and_ask(self) -> bool:
         """
-        Save the state if it is due, and say whether to stop: asked between two chunks.
+        Save the state if it is due, and say whether to stop reading: asked between two chunks.
+
+        Here and in `_search_on` the watchdog is told that the reader gets on, and nowhere else.
         """
         self._checkpoints.keep(self._version(), time.monotonic(), self._export)
-        return self._stopping
+        now = time.monotonic()
+        self._notifier.alive(now)
+        if self._notifier.is_due(now):
+            self._notifier.status(self._status(), now)
+        if now - self._shown_at >= POLL_SECONDS:
+            self._shown, self._shown_at = self._show(), now
+        return self.lifecycle.is_asked(now)
+
+    def _search_on(self) -> None:
+        """
+        Go on looking for a place in a compressed log, or InterruptedError when it is to stop.
+
+        A reload waits: what was found by then would have to be found again.
+        """
+        self._notifier.alive(time.monotonic())
+        if self.lifecycle.stopping:
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+
+    def _show(self) -> Status:
+        tags = self._recogniser.unknown_tags
+        return Status(
+            taken=time.time(),
+            inputs=tuple(input_.status() for input_ in self._inputs),
+            looked_for=tuple(map(str, CANDIDATES)),
+            watching=bool(self._watching),
+            state_file=self._state_path,
+            state_problem=self._checkpoints.problem,
+            unknown_tags=tags.ranked(),
+            unlisted_tags=tags.unlisted,
+        )
+
+    def _status(self) -> str:
+        return write_status(
+            self._inputs,
+            self._tally.snapshot().counts["lines", "recognised"],
+            ready=self._ready.is_set(),
+            state_problem=self._checkpoints.problem,
+        )
 
     def _version(self) -> list[tuple[object, ...]]:
         """
@@ -185,7 +244,8 @@ class Daemon:
         def new_counting() -> Counting:
             return Counting(name_of(name), self._grammar, self._recogniser, self._tally, time.time)
 
-        logfile = LogFile(path, from_beginning or self._config.from_beginning, self._register)
+        from_beginning = from_beginning or self._config.from_beginning
+        logfile = LogFile(path, from_beginning, self._register, between=self._search_on)
         input_ = Input(logfile, new_counting, self._tally)
         earlier = self._earlier.take_log(name)
         if earlier:
@@ -223,9 +283,24 @@ class Daemon:
             return (input_.logfile.path for input_ in self._inputs)
         return iter(CANDIDATES)
 
-    def _page(self) -> bytes:
-        names = [input_.name for input_ in self._inputs]
-        return render_page(__version__, self._config.telemetry_path, names)
+    def _page(self, language: str) -> bytes:
+        """
+        Write the landing page; in the HTTP thread.
+        """
+        # Its template engine takes 0.1 s and some megabytes, and nobody may ever look.
+        from exporter.page import View, render_page  # noqa: PLC0415
+
+        view = View(
+            version=__version__,
+            telemetry_path=self._config.telemetry_path,
+            started=self._started,
+            now=time.time(),
+            ready=self._ready.is_set(),
+            status=self._shown,
+            snapshot=self._tally.snapshot(),
+            catalogue=self._catalogue,
+        )
+        return render_page(view, language)
 
 
 def run(config: Config) -> int:
@@ -233,7 +308,5 @@ def run(config: Config) -> int:
     Run the daemon until SIGTERM or SIGINT; give its exit status.
     """
     daemon = Daemon(config)
-    signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        signal.signal(number, daemon.stop)
-    return daemon.run()
+    with daemon.lifecycle.handled():
+        return daemon.run()

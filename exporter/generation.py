@@ -188,8 +188,8 @@ class Generation:
         if end < 0:
             self.scanned += len(data)
         else:
-            statistics.overlong_lines += 1
             self.go_to(self.scanned + end + 1)
+            statistics.overlong_lines += 1
         return b""
 
     def _advance(self, data: bytes, before: int, end: int) -> None:

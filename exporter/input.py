@@ -12,7 +12,9 @@ import structlog
 
 from exporter.counting import Counting, CountingState
 from exporter.logfile import LogFile
+from exporter.remedy import Remedy, find_remedy
 from exporter.state import FileState, LogState
+from exporter.status import InputStatus
 from exporter.tally import Tally
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
@@ -33,6 +35,9 @@ class Input:
     overlong_lines: int = 0
     cut_lines: int = 0
     problem: str = ""
+    remedy: Remedy | None = None
+    """What would let the log be read."""
+    dialects: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -91,6 +96,26 @@ class Input:
         statistics = replace(statistics, read_bytes=read_bytes)
         return LogState(os.fsencode(self.logfile.path), files, statistics)
 
+    def status(self) -> InputStatus:
+        """
+        Say how the log is; between two chunks of a `read` too.
+        """
+        self._settle()
+        places = self.logfile.places()
+        statistics = self.logfile.statistics
+        return InputStatus(
+            name=self.name,
+            present=bool(self.logfile.numbers),
+            problem=self.problem,
+            remedy=self.remedy,
+            dialects=tuple(sorted(self.dialects)),
+            position=places[-1][1].position if places else 0,
+            unread_bytes=self.logfile.unread_bytes,
+            rotations=statistics.rotations,
+            truncations=statistics.truncations,
+            read_errors=statistics.read_errors,
+        )
+
     def _counting(self, number: int, head: bytes) -> Counting:
         """
         Give what counts the lines of a file, as an earlier run left it.
@@ -117,6 +142,8 @@ class Input:
         """
         Count what is known only by now: what files that are left had open, and what they were.
         """
+        for counting in self.countings.values():
+            self.dialects |= counting.dialects
         for number in self.countings.keys() - self.logfile.numbers:
             self.countings.pop(number).finish()
         self._publish()
@@ -127,7 +154,7 @@ class Input:
         """
         statistics, tally, file = self.logfile.statistics, self.tally, self.name
         tally.set(("read_bytes", file), float(statistics.read_bytes))
-        tally.set(("unread_bytes", file), float(statistics.unread_bytes))
+        tally.set(("unread_bytes", file), float(self.logfile.unread_bytes))
         tally.set(("file_rotations", file), float(statistics.rotations))
         tally.set(("file_truncations", file), float(statistics.truncations))
         tally.set(("read_errors", file), float(statistics.read_errors))
@@ -146,6 +173,8 @@ class Input:
         problem = self.logfile.problem
         if problem == self.problem:
             return
+        # Only now: to name users and groups may mean to ask a server.
+        self.remedy = find_remedy(self.logfile.path) if problem else None
         if problem:
             log.error("cannot read the log, trying again", file=self.name, reason=problem)
         else:

@@ -1,11 +1,14 @@
 """
 Listening sockets: the addresses asked for in, a socket for each of their families out.
 
+`describe` says where any of them listens, those that somebody else has made among them.
+
 Either every address can be had or StartError says in one sentence which cannot, and none is kept.
 It never accepts a connection, nor reads or writes one.
 """
 
 import errno
+import os
 import socket
 from collections.abc import Sequence
 
@@ -94,6 +97,17 @@ def bound_address(sock: socket.socket) -> Address:
     """
     name: tuple[str, int] = sock.getsockname()[:2]
     return Address(*name)
+
+
+def describe(sock: socket.socket) -> str:
+    """
+    Write down where a socket listens: `host:port`, `unix:/path`, or `unix:@name` without a file.
+    """
+    if sock.family != socket.AF_UNIX:
+        return str(bound_address(sock))
+    name: str | bytes = sock.getsockname()
+    text = os.fsdecode(name)
+    return f"unix:@{text[1:]}" if text.startswith("\0") else f"unix:{text}"
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:

@@ -20,7 +20,8 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from exporter.siblings import (
     Compressed,
     Plain,
     Sibling,
+    do_nothing,
     list_siblings,
     open_plain,
     read_sibling,
@@ -113,6 +115,8 @@ class LogFile:
     """What an administrator should know, oldest first; whoever tells him empties it."""
     resumed: dict[int, int] = field(default_factory=dict)
     """Number of a file -> its place in `marks`."""
+    between: Callable[[], None] = do_nothing
+    """Called while a place in a compressed file is looked for; OSError with EINTR puts that off."""
     _files: list[Generation] = field(default_factory=list)
     _base: Path | None = None
     """What the pathname stood for when the present file was opened, links followed."""
@@ -136,6 +140,13 @@ class LogFile:
         Give the numbers of the files that may still have lines to come.
         """
         return {file.number for file in self._files}
+
+    @property
+    def unread_bytes(self) -> int:
+        """
+        Count the bytes not handed out yet, in the midst of a `read` too.
+        """
+        return sum(map(count_unread, self._files))
 
     @property
     def half_lines(self) -> int:
@@ -180,7 +191,7 @@ class LogFile:
             if file not in old:
                 yield from self._read_file(file, now)
         self._leave_old_files(now)
-        self.statistics.unread_bytes = sum(map(count_unread, self._files))
+        self.statistics.unread_bytes = self.unread_bytes
 
     def close(self) -> None:
         """
@@ -188,6 +199,22 @@ class LogFile:
         """
         while self._files:
             self._files.pop().source.close()
+
+    def reopen(self) -> None:
+        """
+        Open each file anew that still has a name here; between two `read`s.
+
+        It mends what an open file cannot get over, a restarted file server for one.  Nothing is
+        forgotten, and a file that was deleted or moved away stays open: going on from the marks, as
+        after a restart, would lose what is yet to come from those.
+        """
+        try:
+            candidates = self._list_candidates()
+        except OSError:
+            return  # the next look will say so
+        for file in self._files:
+            if isinstance(file.source, Plain):
+                file.source = open_again(file.identity, file.source, candidates)
 
     # ---- finding the files --------------------------------------------------------------------
 
@@ -202,7 +229,7 @@ class LogFile:
                 if newest and not self._gap:
                     self._gap = newest.footprint()
                 if identity:
-                    self._open_present(identity, now)
+                    identity = self._open_present(identity, now)
             self._fill_gap(identity, now)
         except OSError as error:
             self._fail(error)
@@ -229,7 +256,7 @@ class LogFile:
         """
         if not self._gap and self._gap_since is None:
             return
-        siblings = list_siblings(self._base or self.path)
+        siblings = self._list_siblings()
         later = find_later(self._gap, siblings) if self._gap else []
         if self._gap_since is not None:
             since = find_written_since(self._gap_since, siblings)
@@ -284,9 +311,9 @@ class LogFile:
             marks += self.register.left
         return is_copy(sibling, marks)
 
-    def _open_present(self, identity: tuple[int, int], now: float) -> None:
+    def _open_present(self, identity: tuple[int, int], now: float) -> tuple[int, int]:
         """
-        Open what the pathname stands for.
+        Open what the pathname stands for, and say what that is: by now it may be a newer file.
         """
         rotated = bool(self._files) or self._gap_since is not None
         if not self._put_last(identity):
@@ -302,6 +329,7 @@ class LogFile:
                 file.go_to(find_line_start(source, end))
         self._skip = None
         self.statistics.rotations += rotated
+        return self._files[-1].identity
 
     def _is_moved(self, newest: Generation, source: Plain) -> bool:
         """
@@ -309,10 +337,7 @@ class LogFile:
         """
         if newest.position < FINGERPRINT_BYTES or not newest.mark().fits(source):
             return False
-        return all(
-            sibling.identity != newest.identity
-            for sibling in list_siblings(self._base or self.path)
-        )
+        return all(sibling.identity != newest.identity for sibling in self._list_siblings())
 
     def _add(
         self,
@@ -400,9 +425,12 @@ class LogFile:
         List what may have been read by an earlier run, the newest first.
         """
         base = self._base or self.path
-        candidates = list_siblings(base)[::-1]
+        candidates = self._list_siblings()[::-1]
         present = read_sibling(base)
         return [present, *candidates] if present else candidates
+
+    def _list_siblings(self) -> list[Sibling]:
+        return list_siblings(self._base or self.path, self.between)
 
     # ---- reading them -------------------------------------------------------------------------
 
@@ -455,18 +483,19 @@ class LogFile:
         sources: list[Plain | Compressed] = []
         try:
             sources.extend(copy.open() for copy in copies)
+            rests = [
+                Generation(0, copy.path, source, *copy.identity, quiet_since=now)
+                for copy, source in zip(copies, sources, strict=True)
+            ]
+            for rest in rests[:1]:
+                rest.go_to(file.position)
         except OSError:
             for source in sources:
                 source.close()
             raise
-        rests: list[Generation] = []
-        for copy, source in zip(copies, sources, strict=True):
-            rest = Generation(file.number, copy.path, source, *copy.identity, quiet_since=now)
-            rest.fresh = file.fresh
-            rests.append(rest)
+        for rest in rests:
+            rest.number, rest.fresh = file.number, file.fresh
             file.number, file.fresh = self._next_number(), True
-        if rests:
-            rests[0].go_to(file.position)
         at = self._files.index(file)
         self._files[at:at] = rests
         return rests
@@ -478,7 +507,7 @@ class LogFile:
         The first one has what was read of the file, and the rest; later ones are of what was
         written after another truncation.
         """
-        siblings = list_siblings(self._base or self.path)
+        siblings = self._list_siblings()
         first = find_copy(file.mark(), siblings)
         if first is None:
             return []
@@ -521,10 +550,27 @@ class LogFile:
         file.source.close()
 
     def _fail(self, error: OSError) -> None:
+        if isinstance(error, InterruptedError):  # by `between`: the system's own are tried again
+            return
         self.statistics.read_errors += 1
         reason = error.strerror or str(error)
         other = error.filename is not None and Path(error.filename) not in (self.path, self._base)
         self.problem = f"{error.filename}: {reason}" if other else reason
+
+
+def open_again(
+    identity: tuple[int, int], source: Plain, candidates: list[Sibling]
+) -> Plain | Compressed:
+    """
+    Open a file once more and close its `source`, or give that back if it cannot be.
+    """
+    for candidate in candidates:
+        if candidate.identity == identity and not candidate.suffix:
+            with suppress(OSError):
+                again = candidate.open()
+                source.close()
+                return again
+    return source
 
 
 def nothing_before(moment: int) -> Mark:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Event
+from typing import Protocol
 
 from watchdog.events import (
     FileCreatedEvent,
@@ -31,12 +31,24 @@ EVENTS: list[type[FileSystemEvent]] = [
 ]
 
 
+class Sleeper(Protocol):
+    """
+    Who is woken: the daemon's `Waker`, or an event.
+    """
+
+    def set(self) -> None:
+        """
+        Wake up.
+        """
+        ...
+
+
 class Bell(FileSystemEventHandler):
     """
     Rings when something happens to one of the files.
     """
 
-    def __init__(self, wake: Event, names: frozenset[str]) -> None:
+    def __init__(self, wake: Sleeper, names: frozenset[str]) -> None:
         """
         Set `wake` for the files called `names`, whatever directory they are in.
         """
@@ -67,7 +79,7 @@ class Watch:
     Watches the directories of some files, links followed, and keeps doing so.
     """
 
-    def __init__(self, wake: Event) -> None:
+    def __init__(self, wake: Sleeper) -> None:
         """
         Set `wake` whenever one of the files changes.
         """

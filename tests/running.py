@@ -1,5 +1,5 @@
 """
-Programs under test and beside it, as processes: the exporter, Prometheus, promtool.
+Programs under test and beside it, as processes: the exporter, Prometheus, Alertmanager.
 
 Each is ended by its own process id, and waited for by what it says or serves, never by the clock.
 """
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,7 +125,11 @@ class Program:
     """
 
     def __init__(
-        self, arguments: list[str], cwd: Path, environ: Mapping[str, str] | None = None
+        self,
+        arguments: list[str],
+        cwd: Path,
+        environ: Mapping[str, str] | None = None,
+        descriptors: Sequence[int] = (),
     ) -> None:
         """
         Start it.
@@ -140,6 +144,7 @@ class Program:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            pass_fds=descriptors,
         )
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
@@ -163,6 +168,25 @@ class Program:
         """
         counters = Path(f"/proc/{self._process.pid}/io").read_text().split()
         return int(counters[counters.index("rchar:") + 1])
+
+    def send(self, number: signal.Signals) -> None:
+        """
+        Send it a signal.
+        """
+        self._process.send_signal(number)
+
+    def status(self, name: str) -> int:
+        """
+        Ask the kernel for a number of it: Threads, or VmRSS in KiB.
+        """
+        words = Path(f"/proc/{self._process.pid}/status").read_text().split()
+        return int(words[words.index(f"{name}:") + 1])
+
+    def descriptors(self) -> int:
+        """
+        Ask the kernel how many files and sockets it has open.
+        """
+        return sum(1 for _ in Path(f"/proc/{self._process.pid}/fd").iterdir())
 
     def terminate(self, number: signal.Signals = signal.SIGTERM) -> int:
         """
@@ -251,33 +275,24 @@ class Exporter(Program):
         return total(self.samples(), name, **labels)
 
 
-class Prometheus(Program):
+class Server(Program):
     """
-    A Prometheus that scrapes one exporter each second.
+    A Prometheus that does what a configuration file says.
     """
 
-    CONFIG = """\
-global: {{scrape_interval: 1s, scrape_timeout: 1s}}
-scrape_configs:
-  - job_name: milter-manager
-    static_configs: [{{targets: ['{host}:{port}']}}]
-"""
-
-    def __init__(self, directory: Path, exporter: Exporter) -> None:
+    def __init__(self, config: Path, *flags: str, port: int = 0) -> None:
         """
-        Start it on loopback, its data below `directory`.
+        Start it on loopback, its data beside the file.
         """
-        self.port = free_port()
-        config = directory / "prometheus.yml"
-        config.write_text(self.CONFIG.format(host=exporter.host, port=exporter.port))
+        self.port = port or free_port()
         arguments = [
             require("prometheus"),
             f"--config.file={config}",
-            f"--storage.tsdb.path={directory / 'data'}",
+            f"--storage.tsdb.path={config.parent / 'data'}",
             f"--web.listen-address=127.0.0.1:{self.port}",
-            "--enable-feature=exemplar-storage",
+            *flags,
         ]
-        super().__init__(arguments, directory)
+        super().__init__(arguments, config.parent)
         self.hear("Server is ready to receive web requests")
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
@@ -311,3 +326,85 @@ scrape_configs:
 
         found: object = json.loads(answer.body)["data"]
         return found
+
+
+class Prometheus(Server):
+    """
+    A Prometheus that scrapes one exporter each second.
+    """
+
+    CONFIG = """\
+global: {{scrape_interval: 1s, scrape_timeout: 1s}}
+scrape_configs:
+  - job_name: milter-manager
+    static_configs: [{{targets: ['{host}:{port}']}}]
+"""
+
+    def __init__(self, directory: Path, exporter: Exporter) -> None:
+        """
+        Start it, its data below `directory`.
+        """
+        config = directory / "prometheus.yml"
+        config.write_text(self.CONFIG.format(host=exporter.host, port=exporter.port))
+        super().__init__(config, "--enable-feature=exemplar-storage")
+
+
+class Agent(Program):
+    """
+    A Prometheus that only scrapes, and sends what it got elsewhere.
+    """
+
+    def __init__(self, config: Path) -> None:
+        """
+        Start it on loopback, its data beside the file.
+        """
+        arguments = [
+            require("prometheus"),
+            "--enable-feature=agent",
+            f"--config.file={config}",
+            f"--storage.agent.path={config.parent / 'agent'}",
+            f"--web.listen-address=127.0.0.1:{free_port()}",
+        ]
+        super().__init__(arguments, config.parent)
+        self.hear("Server is ready to receive web requests")
+
+
+class Alertmanager(Program):
+    """
+    An Alertmanager that does what a configuration file says.
+    """
+
+    def __init__(self, config: Path) -> None:
+        """
+        Start it on loopback, without peers, its data beside the file.
+        """
+        self.port = free_port()
+        arguments = [
+            require("prometheus-alertmanager", "prometheus-alertmanager"),
+            f"--config.file={config}",
+            f"--storage.path={config.parent / 'alertmanager'}",
+            f"--web.listen-address=127.0.0.1:{self.port}",
+            "--cluster.listen-address=",
+        ]
+        super().__init__(arguments, config.parent)
+        self.hear("Listening")
+
+    def get(self, path: str) -> bytes:
+        """
+        Ask it over HTTP.
+        """
+        answer = get("127.0.0.1", self.port, path)
+
+        assert 200 == answer.status, answer.body
+
+        return answer.body
+
+    def post(self, alerts: Sequence[object]) -> None:
+        """
+        Tell it of alerts, as Prometheus does.
+        """
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            headers = {"Content-Type": "application/json"}
+            connection.request("POST", "/api/v2/alerts", json.dumps(alerts), headers)
+
+            assert 200 == connection.getresponse().status

@@ -5,11 +5,13 @@ The command line and the environment.
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
+from unittest.mock import Mock
 
 import pytest
 
@@ -50,8 +52,9 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
 @pytest.fixture(autouse=True)
 def _fresh(_restored_log: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Start without the variables of whoever runs the tests, and leave the log as it was.
+    Start without the variables of whoever runs the tests, and leave log and SIGHUP as they were.
     """
+    monkeypatch.setattr(signal, "signal", Mock())
     for name in os.environ:
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)
@@ -95,6 +98,7 @@ def test_every_flag(daemon: Daemon) -> None:
             "--web.listen-address=127.0.0.1:1",
             "--web.listen-address=[::1]:2",
             "--web.telemetry-path=/m",
+            "--web.config.file=w",
             "--log.level=error",
             "--log.format=json",
             "--histogram.buckets=1,2",
@@ -107,6 +111,7 @@ def test_every_flag(daemon: Daemon) -> None:
         state_file=Path("/s/t"),
         listen_addresses=(Address("127.0.0.1", 1), Address("::1", 2)),
         telemetry_path="/m",
+        web_config_file=Path("w"),
         buckets=(1.0, 2.0),
     )
 
@@ -125,7 +130,9 @@ def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None
         "STATE_FILE": "s",
         "NO_STATE": "false",
         "WEB_LISTEN_ADDRESS": ":1,[::1]:2",
+        "WEB_SYSTEMD_SOCKET": "false",
         "WEB_TELEMETRY_PATH": "/m",
+        "WEB_CONFIG_FILE": "w",
         "LOG_LEVEL": "warn",
         "LOG_FORMAT": "json",
         "HISTOGRAM_BUCKETS": "1,2",
@@ -141,6 +148,7 @@ def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None
         state_file=Path("s"),
         listen_addresses=(Address("", 1), Address("::1", 2)),
         telemetry_path="/m",
+        web_config_file=Path("w"),
         buckets=(1.0, 2.0),
     )
 
@@ -182,7 +190,7 @@ def test_flag_wins_over_what_it_excludes(
     daemon: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    On the command line --no-state and --state.file replace each other's variable.
+    On the command line each of a pair that excludes itself replaces the other's variable.
     """
     monkeypatch.setenv("MILTER_MANAGER_EXPORTER_STATE_FILE", "/s")
     main(["--no-state"])
@@ -192,6 +200,13 @@ def test_flag_wins_over_what_it_excludes(
     assert [Config(keep_state=False), Config(state_file=Path("/t"))] == daemon.configs
     assert 2 == main([])
     assert "--no-state and --state.file exclude each other" in capsys.readouterr().err
+
+    monkeypatch.delenv("MILTER_MANAGER_EXPORTER_NO_STATE")
+    monkeypatch.delenv("MILTER_MANAGER_EXPORTER_STATE_FILE")
+    monkeypatch.setenv("MILTER_MANAGER_EXPORTER_WEB_LISTEN_ADDRESS", ":1")
+    main(["--web.systemd-socket"])
+
+    assert Config(systemd_socket=True) == daemon.configs[-1]
 
 
 @pytest.mark.parametrize(
@@ -206,8 +221,12 @@ def test_flag_wins_over_what_it_excludes(
         (["--no-state=x"], "--no-state: ignored explicit argument 'x'"),
         (["--no-state", "--state.file=x"], "--no-state and --state.file exclude each other"),
         (["--input.journal"], "unrecognized arguments: --input.journal"),
-        (["--web.config.file=x"], "unrecognized arguments: --web.config.file=x"),
-        (["--web.systemd-socket"], "unrecognized arguments: --web.systemd-socket"),
+        (["--web.config.file="], "--web.config.file: must be the name of a file, not ''"),
+        (["--web.systemd-socket=x"], "--web.systemd-socket: ignored explicit argument 'x'"),
+        (
+            ["--web.listen-address=:1", "--web.systemd-socket"],
+            "--web.systemd-socket and --web.listen-address exclude each other",
+        ),
         (["--input.file"], "--input.file: expected one argument"),
         (["--input.file", "-"], "--input.file: standard input (-) is not supported yet"),
         (["--input.file="], "--input.file: must not be empty"),
@@ -257,7 +276,7 @@ def test_wrong_variable(
     A bad value in the environment is one line too, and it names the variable.
     """
     wrong = next(wrong for wrong in FLAGS if wrong is flag)
-    value = {"input.file": "-", "state.file": "/"}.get(wrong.name, ": ")
+    value = {"input.file": "-", "state.file": "/", "web.config.file": "/"}.get(wrong.name, ": ")
     monkeypatch.setenv(wrong.variable, value)
     status = main([])
     expected = rf"milter-manager-exporter: error: environment variable {wrong.variable}: .+\n"
@@ -349,7 +368,7 @@ def test_help(
     for flag in FLAGS:
         assert f"  --{flag.name} {flag.value}".rstrip() + "\n" in text
         assert f"      Environment: {flag.variable}\n" in text
-    assert 10 == len(re.findall(r"^      Default:", text, re.MULTILINE))
+    assert 12 == len(re.findall(r"^      Default:", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--nosuch"]])

@@ -20,6 +20,7 @@ from exporter.config import (
     parse_state_file,
     parse_switch,
     parse_telemetry_path,
+    parse_web_config_file,
 )
 
 
@@ -203,6 +204,15 @@ def test_state_file() -> None:
             parse_state_file(text)
 
 
+def test_web_config_file() -> None:
+    """
+    A web configuration is any name of a file too.
+    """
+    assert Path("web.yml") == parse_web_config_file("web.yml")
+    with pytest.raises(ValueError, match=r"^must be the name of a file, not 'a/'$"):
+        parse_web_config_file("a/")
+
+
 def test_switch() -> None:
     """
     A switch is true or false, in digits as well.
@@ -230,6 +240,7 @@ def test_defaults() -> None:
         ),
         state_file=None,
         keep_state=True,
+        web_config_file=None,
     )
 
     assert expected == Config()

@@ -2,6 +2,7 @@
 The daemon inside the test: which log it takes, when it is ready, how it is stopped.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -62,7 +63,7 @@ class Running:
         """
         Stop it, and wait for its end.
         """
-        self.daemon.stop()
+        self.daemon.lifecycle.stop()
         self.thread.join(DEADLINE_SECONDS)
 
         assert not self.thread.is_alive()
@@ -174,7 +175,7 @@ def test_first_to_appear(candidates: tuple[Path, ...], start: Start) -> None:
     running = start(Config(keep_state=False, listen_addresses=LOCAL))
     wait_until(lambda: bool(running.lines("ready")))
 
-    assert b"No log found yet" in running.get("/").body
+    assert b"No log found" in running.get("/").body
     assert 200 == running.get("/metrics").status
     assert 1 == running.total(WATCHER_UP)
 
@@ -262,7 +263,7 @@ def test_stopped_before_ready(
 
     def read(self: Input, now: float, stopping: Callable[[], bool]) -> None:
         del self, now
-        running.daemon.stop()
+        running.daemon.lifecycle.stop()
         asked.append(stopping())
 
     append(tmp_path / "mail.log", END)
@@ -324,39 +325,19 @@ def test_events_wake(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPat
     wait_until(lambda: bool(running.lines("ready")))
     append(path, END)
     wait_until(lambda: running.total(ENDED) == 1)
-    running.daemon.stop()
+    running.daemon.lifecycle.stop()
     append(path, END)  # the timer would take its time here too
-
-
-def test_stop_takes_no_lock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    A signal may interrupt the loop wherever it is, so that its handler must not wait for a lock.
-    """
-
-    class Busy(threading.Event):
-        """
-        An event whose lock is held by the very thread that the signal interrupts.
-        """
-
-        def set(self) -> None:
-            """
-            Wait for ever.
-            """
-            pytest.fail("a deadlock")
-
-    monkeypatch.setattr(threading, "Event", Busy)
-    exporter = Daemon(Config(keep_state=False, listen_addresses=LOCAL))
-    exporter.stop(signal.SIGTERM, None)
 
 
 def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     SIGTERM and SIGINT end the loop, status 0.
     """
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
     config = Config(keep_state=False, listen_addresses=LOCAL, input_files=(tmp_path / "mail.log",))
     try:
-        for number in before:
+        for number in (signal.SIGTERM, signal.SIGINT):
 
             def read(_: Input, __: float, ___: Callable[[], bool], number: int = number) -> None:
                 os.kill(os.getpid(), number)
@@ -480,8 +461,10 @@ def test_unreadable_at_a_restart(config: Config, start: Start) -> None:
 
     path.rmdir()
     append(path, END)
+    running.ready()
 
-    assert 1 == running.ready().total(ENDED)
+    # It may have looked just between the two, when there was no log to be read first.
+    wait_until(lambda: running.total(ENDED) == 1)
 
 
 def test_stopped_in_a_backlog(
@@ -498,7 +481,7 @@ def test_stopped_in_a_backlog(
 
     def read_one_chunk(self: Input, now: float, stopping: Callable[[], bool]) -> None:
         def stop() -> bool:
-            running.daemon.stop()
+            running.daemon.lifecycle.stop()
             asked.append(stopping())
             return asked[-1]
 
@@ -675,3 +658,69 @@ def test_no_state(config: Config, tmp_path: Path, start: Start) -> None:
         running.stop()
 
     assert [path] == list(tmp_path.iterdir())
+
+
+def test_page_of_a_backlog(
+    config: Config, start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """
+    In the midst of a backlog the page says how far it is, and what was counted so far.
+    """
+    read = Input.read
+    go_on = threading.Event()
+
+    def wait_after_a_chunk(self: Input, now: float, stopping: Callable[[], bool]) -> None:
+        def stop() -> bool:
+            stopped = stopping()
+            go_on.wait(DEADLINE_SECONDS)
+            return stopped
+
+        read(self, now, stop)
+
+    monkeypatch.setattr(Input, "read", wait_after_a_chunk)
+    append(tmp_path / "mail.log", END * 10_000)
+    running = start(replace(config, from_beginning=True))
+    wait_until(lambda: b'<h1 id="verdict">Reading the backlog</h1>' in running.get("/").body)
+    page = running.get("/").body
+
+    assert b'<progress max="%d" value=' % len(END * 10_000) in page
+    assert b"syslog, traditional" in page
+    assert 503 == running.get("/metrics").status
+
+    go_on.set()
+    running.ready()
+    wait_until(lambda: b">10,000<" in running.get("/").body)
+
+
+def test_page_without_a_log(candidates: tuple[Path, ...], start: Start) -> None:
+    """
+    Without a log the page says which ones are looked for, until there is one.
+    """
+    running = start(Config(keep_state=False, listen_addresses=LOCAL)).ready()
+    wait_until(lambda: b"apt-get install rsyslog" in running.get("/").body)
+
+    assert str(candidates[2]).encode() in running.get("/").body
+
+    append(candidates[2], END.replace(b"[session][end]", b"[no][such-tag]"))
+    wait_until(lambda: b"[no][such-tag]" in running.get("/").body)
+
+    assert b"Nothing is recognised" in running.get("/").body
+
+
+def test_page_of_a_state_that_cannot_be_saved(
+    config: Config, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The page says that the state cannot be saved, and where that would be.
+    """
+
+    def fail(_: StateFile, __: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(StateFile, "save", fail)
+    running = start(config).ready()
+    wait_until(lambda: b"The state cannot be saved" in running.get("/").body)
+
+    assert config.state_file
+    assert b"No space left on device" in running.get("/").body
+    assert f"ls -ld {config.state_file.parent}".encode() in running.get("/").body

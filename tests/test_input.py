@@ -129,6 +129,26 @@ def test_counted(path: Path, counted: Counted) -> None:
     assert 0 == counted.gauge("unread_bytes")
 
 
+def test_unread_within_a_read(path: Path, counted: Counted) -> None:
+    """
+    While a backlog is being read, what is left of it is known at each save.
+    """
+    lines = 20_000
+    append(path, END * lines)
+    left: list[float] = []
+
+    def note() -> bool:
+        counted.input.export()
+        left.append(counted.gauge("unread_bytes") + len(END) * counted.count(*ENDED))
+        return False
+
+    counted.input.read(0.0, note)
+
+    assert {float(len(END) * lines)} == set(left)
+    assert 1 < len(left)
+    assert 0 == counted.gauge("unread_bytes")
+
+
 def test_not_there_yet(counted: Counted) -> None:
     """
     The file's numbers are there before the file, all of them 0.
@@ -457,7 +477,7 @@ def test_open_header_through_restarts(path: Path, runs: Runs) -> None:
     """
     append(path, OWN + b"[milter][header][add](2): <X-Spam-Status>=<Yes,\n")
     runs.counted.read()
-    for part in (b"\tscore=7\n", b"", b"\ttests>: policy\n"):
+    for part in (b"\tscore=7\n", b"", b"\ttests=URIBL_X>: policy\n"):
         counted = runs.restart()
         append(path, part)
         counted.read()
@@ -468,6 +488,8 @@ def test_open_header_through_restarts(path: Path, runs: Runs) -> None:
     counted.read()
 
     assert 1 == counted.count("milter_headers_added", "policy", "X-Spam-Status")
+    assert 1 == counted.count("mail_checks", "policy", "spam-status", "yes")
+    assert 1 == counted.count("mail_checks", "policy", "uribl", "listed")
     assert 2 == counted.count("lines", "recognised")
     assert 2 == counted.count("lines", "malformed")
 

@@ -67,10 +67,13 @@ KINDS: tuple[tuple[str, dict[tuple[str, ...], int]], ...] = (
         {(LINES, "outcome=foreign"): 1},
     ),
     (
-        OWN + "[milter][header][add]({n}): <X-Spam-Status>=<Yes,\n\tscore=7,\n\ttests>: policy\n"
+        OWN + "[milter][header][add]({n}): <X-Spam-Status>=<Yes,\n\tscore=7,\n"
+        + "\ttests=URIBL_X>: policy\n"
         + SYSLOG + "[moon] {n}\n",
         {
             ("milter_headers_added_total", "milter=policy", "header=X-Spam-Status"): 1,
+            ("mail_checks_total", "milter=policy", "check=spam-status", "result=yes"): 1,
+            ("mail_checks_total", "milter=policy", "check=uribl", "result=listed"): 1,
             (LINES, "outcome=recognised"): 1,
             (LINES, "outcome=malformed"): 2,
             (LINES, "outcome=unknown"): 1,
@@ -276,7 +279,7 @@ def wait_until(condition: Callable[[], bool], said: Path) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("seed", [SEED])
+@pytest.mark.parametrize("seed", [SEED], ids=["seed"])  # pytest shows it when it fails
 def test_kill(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     After any number of kills the totals are those of the log, and no scrape saw one fall.

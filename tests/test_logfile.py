@@ -1123,7 +1123,7 @@ def test_rotated_during_the_search(path: Path, monkeypatch: pytest.MonkeyPatch) 
     before.close()
     listings: list[Path] = []
 
-    def list_and_rotate(base: Path) -> list[Sibling]:
+    def list_and_rotate(base: Path, *_: object) -> list[Sibling]:
         listings.append(base)
         found = list_siblings(base)
         if len(listings) == 1:

@@ -17,6 +17,7 @@ its own.  What the state machine has to find, tried by hand on a copy of the rea
 - a search that takes what cannot be opened for what is not there (`search.open_with`)
 - marks given up when the log cannot be read at a restart (`LogFile._resume`)
 - a truncated file read from its beginning though a part of it is still there
+- files opened anew by name instead of by what they are (`logfile.open_again`)
 """
 
 import bz2
@@ -44,9 +45,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from exporter import logfile, siblings
 from exporter.generation import CHUNK_BYTES, LINE_BYTES, Statistics
 from exporter.logfile import GRACE_SECONDS, MOST_FILES, LogFile, Register
 from exporter.mark import FINGERPRINT_BYTES, Mark
+from exporter.siblings import Plain, open_plain
 
 EXAMPLES = int(os.environ.get("ROTATION_EXAMPLES", "150"))
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -500,6 +503,13 @@ class Rotations(RuleBasedStateMachine):
         """
         self.world.look(1)
         self.world.save()
+
+    @rule()
+    def reopen_log(self) -> None:
+        """
+        Have the reader open its files anew, as SIGHUP does.
+        """
+        self.world.log.reopen()
 
     @rule(number=st.sampled_from([errno.EACCES, errno.EMFILE]))
     def look_in_vain(self, number: int) -> None:
@@ -1149,6 +1159,151 @@ def test_olddir(world: World) -> None:
 
     assert [*world.written[:2], world.written[3]] == world.counted
     assert 1 == len(world.log.notes)
+
+
+def test_reopened(world: World) -> None:
+    """
+    Files that are opened anew go on where they were, also in the midst of a line or a chunk.
+    """
+    world.write(3)
+    world.look()
+    world.rename(reopen=False)
+    world.write(2)
+    world.write_half()
+    world.look()
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - counted, not used as paths
+    for _ in range(3):
+        world.look(1)
+        world.log.reopen()
+
+    assert before == len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+
+    world.reopen()
+    world.write(2, CHUNK_BYTES)
+    world.look(1)
+    world.log.reopen()
+    world.end()
+
+
+def test_reopened_without_a_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What cannot be opened anew stays open: deleted, moved away, forbidden, its directory too.
+    """
+    other = world.path.with_name("older")
+    other.mkdir()
+    world.write(2)
+    world.look()
+    world.path.rename(other / "mail.log.1")
+    world.reopen()
+    world.write(1)
+    world.look()
+    world.path.unlink()
+    world.write(2)
+    world.write(2, late=True)
+    world.log.reopen()
+    world.look()
+
+    assert sorted(world.written) == sorted(world.counted)
+
+    world.reopen()
+    world.write(1)
+    world.look()
+
+    def fail(path: Path, *_: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+
+    for function in ("open", "listdir", "scandir"):
+        with monkeypatch.context() as patched:
+            patched.setattr(os, function, fail)
+            world.log.reopen()
+        world.write(1)
+        world.look()
+
+    assert sorted(world.written) == sorted(world.counted)
+
+
+def test_reopened_mends(world: World) -> None:
+    """
+    A file that can no longer be read, as after a file server's restart, can be read again.
+    """
+    world.write(2)
+    world.look()
+    source = world.log._files[0].source  # noqa: SLF001 - what else breaks an open file
+    assert isinstance(source, Plain)
+    nothing = os.open(world.path.parent, os.O_RDONLY)
+    os.dup2(nothing, source.descriptor)
+    os.close(nothing)
+    world.write(2)
+    world.look()
+
+    assert "Is a directory" == world.log.problem
+
+    world.log.reopen()
+    world.look()
+
+    assert "" == world.log.problem
+    assert world.written == world.counted
+
+
+def test_rotated_before_it_is_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A log that is rotated between the look at its name and the opening counts as what it was.
+    """
+    world.write(2)
+    world.look()
+    world.rename()
+    world.write(3)
+
+    def rotate_and_open(path: Path) -> int:
+        monkeypatch.setattr(logfile, "open_plain", open_plain)
+        world.rename()
+        world.write(4)
+        return open_plain(path)
+
+    monkeypatch.setattr(logfile, "open_plain", rotate_and_open)
+    for _ in range(3):
+        world.look()
+
+    assert world.written == world.counted
+    assert 2 == world.log.statistics.rotations
+
+
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+def test_search_is_broken_off(suffix: str, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The search for a place in a compressed file can be put off, and is no error then.
+    """
+    monkeypatch.setattr(siblings, "BLOCK_BYTES", 1000)
+    world.write(100, 100)
+    world.look()
+    world.write(100, 100)
+    world.save()
+    world.rename()
+    world.compress(0, suffix)
+    world.restart()
+    stopping = True
+    told = 0
+
+    def stop() -> None:
+        nonlocal told
+        told += 1
+        if stopping:
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+
+    world.log.between = stop
+    marks = world.log.marks
+    world.look()
+
+    assert marks
+    assert marks == world.log.marks
+    assert ("", 0) == (world.log.problem, world.log.statistics.read_errors)
+
+    stopping, told = False, 0
+    world.look()
+    world.log.reopen()
+    world.end()
+
+    assert 10 < told
 
 
 def test_a_thousand_rotations(world: World) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter import siblings
 from exporter.siblings import Compressed, Plain, list_siblings, open_plain, read_sibling
@@ -190,3 +192,80 @@ def test_open_plain(tmp_path: Path) -> None:
 
     with pytest.raises(OSError, match="is not a regular file"):
         open_plain(tmp_path / "fifo")
+
+
+@pytest.fixture(scope="module")
+def compressed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """
+    Have the data compressed, by the compressor's ending.
+    """
+    directory = tmp_path_factory.mktemp("compressed")
+    paths = {suffix: directory / f"mail.log.1{suffix}" for suffix in COMPRESSORS}
+    for suffix, path in paths.items():
+        path.write_bytes(COMPRESSORS[suffix](DATA))
+    return paths
+
+
+@given(
+    suffix=st.sampled_from(list(COMPRESSORS)),
+    reads=st.lists(
+        st.tuples(st.integers(0, len(DATA) + 9), st.integers(0, len(DATA) + 9)), max_size=9
+    ),
+)
+def test_read_anywhere(
+    suffix: str, reads: list[tuple[int, int]], compressed: dict[str, Path]
+) -> None:
+    """
+    Whatever was read before, what is compressed can be read at any place, and beyond its end.
+    """
+    source = Compressed(compressed[suffix], suffix)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(siblings, "BLOCK_BYTES", 1000)
+        found = [source.read_at(position, length) for position, length in reads]
+    source.close()
+
+    assert [DATA[position : position + length] for position, length in reads] == found
+
+
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+def test_blocks(suffix: str, compressed: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Each block on the way to a place is told, and each read: bytes that were just read cost nothing.
+    """
+    told: list[int] = []
+    monkeypatch.setattr(siblings, "BLOCK_BYTES", 100)
+    source = Compressed(compressed[suffix], suffix, lambda: told.append(1))
+    source.read_at(2000, 500)
+    on_the_way = len(told)
+    for position in (2499, 2700, 3010, 3500):
+        source.read_at(position, 500)
+    forward = len(told)
+    source.read_at(1000, 1)
+    source.close()
+
+    assert [20 + 1, 21 + 4, 25 + 10 + 1] == [on_the_way, forward, len(told)]
+
+
+@pytest.mark.parametrize("suffix", COMPRESSORS)
+def test_broken_off(
+    suffix: str, compressed: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The way to a place can be broken off, and taken again.
+    """
+    told: list[int] = []
+
+    def break_off() -> None:
+        told.append(1)
+        if len(told) == 3:
+            raise InterruptedError(errno.EINTR, os.strerror(errno.EINTR))
+
+    monkeypatch.setattr(siblings, "BLOCK_BYTES", 100)
+    (sibling,) = list_siblings(compressed[suffix].with_name("mail.log"), break_off)[-1:]
+    source = Compressed(compressed[suffix], suffix, sibling.between)
+    with pytest.raises(InterruptedError):
+        source.read_at(2000, 500)
+    found = source.read_at(2000, 500)
+    source.close()
+
+    assert DATA[2000:2500] == found
