@@ -14,11 +14,13 @@ _FORMATS = {
     "text/plain": ("", "0.0.4", "1.0.0"),
 }
 _ANY_TEXT = ("*/*", "text/*")
+LANGUAGES = ("en", "ja")
+"""What the landing page speaks; the first for who wants none of them."""
 
 
 def preferences(header: str) -> list[tuple[float, str, dict[str, str]]]:
     """
-    Read an Accept or Accept-Encoding header: weight, name and parameters, most wanted first.
+    Read an Accept header of any kind: weight, name and parameters, most wanted first.
 
     A weight that is none counts as 0, which is "not acceptable" (RFC 9110, 12.4.2).
     """
@@ -55,3 +57,18 @@ def choose_accept(header: str) -> str:
             escaping = parameters.get("escaping", "")
             return f"{name};version={version};escaping={escaping}"
     return ""
+
+
+def choose_language(header: str) -> str:
+    """
+    Pick the language to answer in: the most wanted of `LANGUAGES`, equals in the header's order.
+
+    "ja-JP" is served "ja" (RFC 4647, 3.4); "*" is any that the header does not name.
+    """
+    wanted = [(weight, name.partition("-")[0]) for weight, name, _ in preferences(header)]
+    named = {name for _, name in wanted}
+    for weight, name in wanted:
+        choices = [one for one in LANGUAGES if one == name or (name == "*" and one not in named)]
+        if weight > 0 and choices:
+            return choices[0]
+    return LANGUAGES[0]

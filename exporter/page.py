@@ -1,67 +1,208 @@
 """
-The landing page: one self-contained HTML document for whoever opens the port in a browser.
+The landing page: one self-contained HTML document that says at a glance whether it works.
 
-It has no scripts and loads nothing.  It never reads the log or the metrics: what it shows, it is
-given.
+It has no scripts and loads nothing.  It never reads the log or touches the tally: what it shows, it
+is given.  The words are those of `wording`, the verdict is that of `verdict`; Jinja2 escapes
+whatever is put between them.
 """
 
-from collections.abc import Sequence
-from html import escape
-from string import Template
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
 
-_PAGE = Template("""\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>milter-manager-exporter</title>
-<link rel="icon" href="data:,">
-<style>
-:root { color-scheme: light dark; --text: #1d1f21; --page: #fdfdfc; --link: #0b5394; }
-@media (prefers-color-scheme: dark) {
-  :root { --text: #e3e3e0; --page: #17181a; --link: #8ab4f8; }
-}
-body { margin: 2rem auto; max-width: 44rem; padding: 0 1rem; line-height: 1.5;
-  font-family: system-ui, sans-serif; color: var(--text); background: var(--page); }
-a { color: var(--link); }
-code { overflow-wrap: anywhere; }
-</style>
-</head>
-<body>
-<main>
-<h1>milter-manager-exporter</h1>
-<p>A Prometheus exporter that follows milter-manager&rsquo;s log.</p>
-<ul>
-<li><a href="$metrics">Metrics</a></li>
-<li><a href="./-/ready">Ready</a>: has the log been read up to now?</li>
-<li><a href="./-/healthy">Healthy</a>: is the exporter running?</li>
-</ul>
-<h2>Input</h2>
-$inputs
-</main>
-<footer><p>Version $version</p></footer>
-</body>
-</html>
-""")
+from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
+
+from exporter.advice import Wording as Advice
+from exporter.advice import load_advice
+from exporter.catalogue import Catalogue
+from exporter.negotiate import LANGUAGES
+from exporter.overview import Fault, Overview, Parts, summarise, total
+from exporter.status import Status
+from exporter.style import load_style
+from exporter.tally import Snapshot
+from exporter.verdict import Finding, judge
+from exporter.wording import (
+    Wording,
+    load_texts,
+    mark_code,
+    show_name,
+    show_share,
+    show_size,
+    visible,
+)
+
+UNIT = "milter-manager-exporter"
+COMMAND_LENGTH = 5000
+"""Above the longest pathname: half a command is worse than none."""
 
 
-def render_page(version: str, telemetry_path: str, inputs: Sequence[str]) -> bytes:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
     """
-    Fill in the page; links are relative, so that it works below a reverse proxy's prefix.
+    All that one page is made of.
     """
-    return _PAGE.substitute(
-        metrics=escape(f".{telemetry_path}"),
-        inputs=_list(inputs),
-        version=escape(version),
-    ).encode("utf-8", errors="backslashreplace")
+
+    version: str
+    telemetry_path: str
+    started: float
+    """Seconds since the epoch, as `now`."""
+    now: float
+    ready: bool
+    status: Status
+    snapshot: Snapshot
+    catalogue: Catalogue
 
 
-def _list(inputs: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class Notice:
     """
-    List the inputs, or say that there are none yet.
+    One finding in words.
     """
-    if not inputs:
-        return "<p>No log found yet; waiting for one.</p>"
-    items = "\n".join(f"<li><code>{escape(name)}</code></li>" for name in inputs)
-    return f"<ul>\n{items}\n</ul>"
+
+    severity: str
+    title: Markup
+    paragraphs: tuple[tuple[Markup, str], ...]
+    """Texts, each with the command that it ends in, if any."""
+    done: int
+    total: int
+
+
+def render_page(view: View, language: str) -> bytes:
+    """
+    Write the page; links are relative, so that it works below a reverse proxy's prefix.
+    """
+    overview = summarise(view.snapshot, view.catalogue)
+    say = Wording(language, view.now)
+    findings = judge(view.status, overview, ready=view.ready, now=view.now)
+    first, *others = (word_finding(one, say, view.status) for one in findings)
+    page = load_template().render(
+        say=say,
+        language=language,
+        switches=[(one, load_texts()["language"][one]) for one in LANGUAGES if one != language],
+        view=view,
+        status=view.status,
+        overview=overview,
+        ended=(*overview.statuses, *disconnected_of(overview)),
+        gauges=view.snapshot.gauges,
+        first=first,
+        others=others,
+        style=Markup(load_style()),  # noqa: S704 - a file of this package
+        explain=lambda fault: explain(fault, language),
+        advise=lambda fault: advise(fault, language),
+    )
+    return page.encode("utf-8", errors="backslashreplace")
+
+
+@cache
+def load_template() -> Template:
+    """
+    Compile the template that comes with the package, every value escaped.
+    """
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {
+        "name": show_name,
+        "code": lambda text: visible(text, COMMAND_LENGTH),
+        "ticks": mark_code,
+        "size": show_size,
+        "count": "{:,.0f}".format,
+    }
+    environment.globals |= {"share": show_share, "total": total}
+    text = resources.files("exporter").joinpath("page.html").read_text("utf-8")
+    return environment.from_string(text)
+
+
+def disconnected_of(overview: Overview) -> Parts:
+    """
+    Give the sessions that were broken off beside those that ended, if there are any.
+    """
+    return (("disconnected", overview.disconnected),) if overview.disconnected else ()
+
+
+def explain(fault: Fault, language: str) -> str:
+    """
+    Say what an error means, in the catalogue's words; empty where it has none.
+    """
+    if fault.message is None:
+        return ""
+    return fault.message.ja if language == "ja" else fault.message.en
+
+
+def advise(fault: Fault, language: str) -> Advice | None:
+    """
+    Give the likely causes of an error and what to check; None where the catalogue lacks it.
+    """
+    return load_advice().of_message(fault.message).wording[language] if fault.message else None
+
+
+def word_finding(finding: Finding, say: Wording, status: Status) -> Notice:
+    """
+    Put a finding into words.
+    """
+    since = finding.since
+    values: dict[str, object] = {
+        "file": show_name(finding.input.name if finding.input else ""),
+        "files": Markup(", ").join(map(show_name, status.looked_for)),
+        "reason": show_name(finding.reason),
+        "count": f"{finding.count:,}",
+        "done": show_size(finding.count),
+        "total": show_size(finding.total),
+        "ago": "" if since is None else say.ago(since),
+        "moment": "" if since is None else say.moment(since),
+        "duration": "" if since is None else say.since(since),
+    }
+    # Where lines bear no times there is no last one's.
+    kind = "timeless" if finding.key == "works" and since is None else "text"
+    text = say(f"{finding.key}_{kind}", **values)
+    paragraphs = ((text, command_of(finding, status)), *remedies_of(finding, say))
+    title = say(finding.key, **values)
+    return Notice(finding.severity, title, paragraphs, finding.count, finding.total)
+
+
+def command_of(finding: Finding, status: Status) -> str:
+    """
+    Give the command that mends something, or shows what is wrong; empty where there is none.
+    """
+    match finding.key:
+        case "stalled":
+            return f"systemctl restart {UNIT}"
+        case "none":
+            return "apt-get install rsyslog"
+        case "silent":
+            return "systemctl status milter-manager"
+        case "unsaved":
+            directory = shlex.quote(str(Path(status.state_file).parent))
+            return f"df -h {directory}; ls -ld {directory}"
+        case _:
+            return ""
+
+
+def remedies_of(finding: Finding, say: Wording) -> Iterator[tuple[Markup, str]]:
+    """
+    Say what makes a log readable.
+    """
+    remedy = finding.input.remedy if finding.input else None
+    if remedy is None:
+        return
+    values = {
+        "user": show_name(remedy.user),
+        "group": show_name(remedy.group),
+        "gid": remedy.gid,
+    }
+    text = say(f"remedy_{remedy.kind}", **values)
+    path, group, user = (shlex.quote(one) for one in (remedy.path, remedy.group, remedy.user))
+    match remedy.kind:
+        case "group":
+            yield text, f"usermod --append --groups {group} {user}"
+            yield say("remedy_group_more", **values), ""
+        case "mode":
+            yield text, f"chmod g+r {path}"
+        case "root":
+            yield text, f"chgrp {group} {path} && chmod g+r {path}"
+        case _:
+            yield text, f"namei -l {path}"

@@ -15,7 +15,8 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from exporter.negotiate import accepts_gzip, choose_accept
+from exporter.negotiate import LANGUAGES, accepts_gzip, choose_accept, choose_language
+from exporter.style import page_policy
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 
@@ -23,10 +24,6 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
 GZIP_LEVEL = 1
 
 _TEXT = "text/plain; charset=utf-8"
-_PAGE_POLICY = (
-    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +49,7 @@ class Site:
         telemetry_path: str,
         registry: CollectorRegistry,
         ready: Callable[[], bool],
-        page: Callable[[], bytes],
+        page: Callable[[str], bytes],
     ) -> None:
         self._registry = registry
         self._ready = ready
@@ -82,12 +79,20 @@ class Site:
             log.exception("cannot answer a request", path=path, error=type(error).__name__)
             return Response(HTTPStatus.INTERNAL_SERVER_ERROR, b"error, see the exporter's log\n")
 
-    def _landing(self, _query: str, _headers: Mapping[str, str]) -> Response:
+    def _landing(self, query: str, headers: Mapping[str, str]) -> Response:
         """
-        Show the page for people.
+        Show the page for people, in the language of `?lang=` or the one that the client wants.
         """
-        policy = (("Content-Security-Policy", _PAGE_POLICY),)
-        return Response(HTTPStatus.OK, self._page(), "text/html; charset=utf-8", policy)
+        language = parse_qs(query).get("lang", [""])[0]
+        if language not in LANGUAGES:
+            language = choose_language(headers.get("Accept-Language", ""))
+        answered = (
+            ("Content-Security-Policy", page_policy()),
+            ("Content-Language", language),
+            ("Vary", "Accept-Language"),
+            ("Referrer-Policy", "no-referrer"),
+        )
+        return Response(HTTPStatus.OK, self._page(language), "text/html; charset=utf-8", answered)
 
     def _healthy(self, _query: str, _headers: Mapping[str, str]) -> Response:
         """

@@ -101,6 +101,8 @@ class Snapshot:
     gauges: dict[Key, float]
     sessions_in_progress: int
     processes: int
+    newest: dict[str, float]
+    """File -> the log's own time of its newest line; not of lines without a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ class Tally:
                 self._gauges.copy(),
                 sum(process.in_progress for process in heard),
                 len(heard),
+                {file: newest for file, newest in self._newest.items() if newest},
             )
 
     def _new_histogram(self) -> Histogram:

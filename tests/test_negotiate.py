@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.exposition import choose_encoder
+from serving import PROMETHEUS
 
-from exporter.negotiate import accepts_gzip, choose_accept, preferences
-
-# What Prometheus 3 sends.
-PROMETHEUS = (
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-    "application/openmetrics-text;version=0.0.1;q=0.5,"
-    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-)
+from exporter.negotiate import LANGUAGES, accepts_gzip, choose_accept, choose_language, preferences
 
 
 @pytest.mark.parametrize(
@@ -92,6 +85,39 @@ def test_accept_encoding(header: str, *, expected: bool) -> None:
     assert expected is accepts_gzip(header)
 
 
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("", "en"),
+        ("*", "en"),
+        ("en", "en"),
+        ("ja", "ja"),
+        ("JA-jp", "ja"),
+        ("ja-JP, ja;q=0.9, en-US;q=0.8, en;q=0.7", "ja"),
+        ("en-US,en;q=0.9,ja;q=0.8", "en"),
+        ("en;q=0.1, ja;q=0.2", "ja"),
+        ("de, ja;q=0.5, en;q=0.4", "ja"),
+        ("ja, en", "ja"),
+        ("en, ja", "en"),
+        ("de", "en"),
+        ("ja;q=0", "en"),
+        ("en;q=0, *;q=0.1", "ja"),
+        ("*;q=0.5, ja;q=0.1", "en"),
+        ("*;q=0.5, ja;q=0.9", "ja"),
+        ("*, en;q=0.1, ja;q=0.2", "ja"),
+        ("en;q=0, ja;q=0", "en"),
+        ("ja;q=1.5", "en"),
+        ("jav", "en"),
+        ("x-ja", "en"),
+    ],
+)
+def test_accept_language(header: str, expected: str) -> None:
+    """
+    The most wanted language that the page speaks is chosen; with none, English.
+    """
+    assert expected == choose_language(header)
+
+
 @given(st.text())
 def test_any_accept(header: str) -> None:
     """
@@ -99,3 +125,5 @@ def test_any_accept(header: str) -> None:
     """
     choose_encoder(choose_accept(header))
     accepts_gzip(header)
+
+    assert choose_language(header) in LANGUAGES

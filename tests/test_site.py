@@ -14,19 +14,13 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
+from serving import ENDPOINTS, PROMETHEUS
 from structlog.testing import capture_logs
 
 from exporter.site import Response, Site
+from exporter.style import page_policy
 
-# What Prometheus 3 sends.
-PROMETHEUS = (
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,"
-    "application/openmetrics-text;version=0.0.1;q=0.5,"
-    "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,"
-    "text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
-)
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
-ENDPOINTS = ["/", "/metrics", "/-/healthy", "/-/ready"]
 
 
 def ready() -> bool:
@@ -36,18 +30,18 @@ def ready() -> bool:
     return True
 
 
-def page() -> bytes:
+def page(language: str) -> bytes:
     """
     Be the page.
     """
-    return b"<!DOCTYPE html>"
+    return f'<!DOCTYPE html><html lang="{language}">'.encode()
 
 
 def new_site(
     registry: CollectorRegistry | None = None,
     *,
     is_ready: Callable[[], bool] = ready,
-    render: Callable[[], bytes] = page,
+    render: Callable[[str], bytes] = page,
 ) -> Site:
     """
     Make a site with one counter.
@@ -142,14 +136,37 @@ def test_page(site: Site) -> None:
     `/` is the page, allowed to load and run nothing.
     """
     answer = get(site, "/")
-    ((name, policy),) = answer.headers
 
     assert HTTPStatus.OK == answer.status
-    assert b"<!DOCTYPE html>" == answer.body
+    assert b'<!DOCTYPE html><html lang="en">' == answer.body
     assert "text/html; charset=utf-8" == answer.content_type
-    assert "Content-Security-Policy" == name
-    assert policy.startswith("default-src 'none';")
-    assert "script-src" not in policy
+    assert (
+        ("Content-Security-Policy", page_policy()),
+        ("Content-Language", "en"),
+        ("Vary", "Accept-Language"),
+        ("Referrer-Policy", "no-referrer"),
+    ) == answer.headers
+
+
+@pytest.mark.parametrize(
+    ("target", "wanted", "expected"),
+    [
+        ("/", "ja", "ja"),
+        ("/", "de", "en"),
+        ("/?lang=ja", "en", "ja"),
+        ("/?lang=en", "ja", "en"),
+        ("/?lang=", "ja", "ja"),
+        ("/?lang=de&x=%ff", "ja", "ja"),
+    ],
+)
+def test_language(target: str, wanted: str, expected: str, site: Site) -> None:
+    """
+    The page comes in the language asked for by name, else in the one that the browser wants.
+    """
+    answer = get(site, target, Accept_Language=wanted)
+
+    assert f'lang="{expected}"'.encode() in answer.body
+    assert expected == dict(answer.headers)["Content-Language"]
 
 
 def test_ready() -> None:
@@ -245,8 +262,8 @@ def test_fault_of_the_page() -> None:
     A fault of the page is a 500 too, and concerns nothing else.
     """
 
-    def fail() -> bytes:
-        raise OSError(errno.EIO, "Input/output error")
+    def fail(language: str) -> bytes:
+        raise OSError(errno.EIO, f"Input/output error in {language}")
 
     site = new_site(render=fail)
     with capture_logs() as lines:

@@ -431,10 +431,21 @@ def test_forgotten() -> None:
         tally.add(heard(file, pid1=1_000, pid2=1_000), as_number)
 
     assert 4 == tally.snapshot().processes
+    assert {"a": 1_000.0, "b": 1_000.0} == tally.snapshot().newest
 
     tally.forget("a")
     tally.forget("nosuch")
 
     assert 2 == tally.snapshot().processes
     assert ["b", "b"] == [file for (file, _), _, _ in tally.export().processes]
-    assert {"b": 1_000.0} == tally.export().newest
+    assert {"b": 1_000.0} == tally.export().newest == tally.snapshot().newest
+
+
+def test_no_time() -> None:
+    """
+    A file whose lines bear no time has no newest one.
+    """
+    tally = Tally(BOUNDS)
+    tally.add(heard("a", pid1=1_000), lambda _: None)
+
+    assert {} == tally.snapshot().newest
