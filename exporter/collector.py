@@ -156,6 +156,17 @@ FAMILIES: Mapping[str, Family] = {
         " is other outside the list of well-known filter headers.",
         ("milter", "header"),
     ),
+    "mail_checks": Family(
+        "milter_manager_mail_checks_total",
+        "counter",
+        "What the headers that child milters added say of the mail: each result in"
+        " Authentication-Results (RFC 8601), and Received-SPF, X-Spam, X-Spam-Flag, X-Spam-Status"
+        " (uribl from its tests), X-Virus-Status and X-Greylist (tarpit too), a check of its own"
+        " each. Not mails: one with two DKIM signatures counts twice, one that a milter rejected"
+        " mostly has no header, many filters say nothing of good mail, and in evaluation mode the"
+        " mail itself stayed as it was. result or check is other outside the lists.",
+        ("milter", "check", "result"),
+    ),
     "session_headers_added": Family(
         "milter_manager_session_headers_added_total",
         "counter",

@@ -5,6 +5,7 @@ Only names keys; the numbers are in the tally, the metrics' full names in the co
 """
 
 from exporter.catalogue import OTHER, Catalogue, Message
+from exporter.mailchecks import Check
 from exporter.recognise import UNKNOWN_LEVEL, Reading
 from exporter.tally import Key
 
@@ -15,7 +16,7 @@ LEVELS = (
 )  # fmt: skip
 LIMITED_LABELS = (
     "milter", "header", "state", "last_state", "status", "fallback_status", "response",
-    "elapsed", "finished", "memory",
+    "elapsed", "finished", "memory", "check", "result",
 )  # fmt: skip
 
 # The words of the log list, without what the program was seen to write beside them: the sessions
@@ -66,9 +67,22 @@ def milter_counters_of(reading: Reading) -> tuple[Key, ...]:
             keys.append(("milters_ended", milter, words["last_state"], words["status"]))
         case "milter_header":
             keys.append(("milter_headers_added", milter, reading.header or OTHER))
+            keys += check_counters_of(milter, reading.checks)
         case _:
             pass
     return tuple(keys)
+
+
+def check_counters_of(milter: str, checks: tuple[Check, ...]) -> list[Key]:
+    """
+    Name those that a header raises by what it says of the mail.
+    """
+    keys: list[Key] = []
+    for check, result in checks:
+        keys.append(("mail_checks", milter, check, result))
+        if result == OTHER:
+            keys.append(("label_overflows", "check" if check == OTHER else "result"))
+    return keys
 
 
 def histogram_of(reading: Reading) -> Key | None:

@@ -8,14 +8,24 @@ whatever the fast pattern is not sure of, and gives the same answer.
 Does no I/O and holds no numbers beyond one chunk.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from exporter.catalogue import OTHER
-from exporter.counters import counters_of, histogram_of, milter_counters_of
-from exporter.recognise import Reading, Recogniser, read_elapsed, read_finished, read_memory
-from exporter.record import Grammar, Parts, read_message, stamp_level
+from exporter.counters import check_counters_of, counters_of, histogram_of, milter_counters_of
+from exporter.mailchecks import MOST_BYTES, READERS, Check, find_checks
+from exporter.recognise import (
+    HEADER,
+    Reading,
+    Recogniser,
+    read_elapsed,
+    read_finished,
+    read_memory,
+    split_value,
+)
+from exporter.record import Grammar, Parts, read_message, stamp_dialect, stamp_level
 from exporter.stamp import read_stamp
 from exporter.tally import Additions, Key, Tally
 
@@ -40,6 +50,11 @@ class Effect:
 
     keys: tuple[Key, ...]
     histogram: Key | None
+    unknown: bool = False
+    """Whether the catalogue lacks the tags."""
+    milter: str = ""
+    header: str = ""
+    """Of a header whose value says something of the mail."""
 
 
 @dataclass(slots=True)
@@ -51,6 +66,15 @@ class OpenHeader:
     reading: Reading
     times: int
     name: bytes | None = None
+    text: bytes = b""
+    """Of its value what matters, the name at its end included."""
+
+    def extend(self, text: bytes) -> None:
+        """
+        Take another part of the value.
+        """
+        if self.reading.header in READERS:
+            self.text = (self.text + text)[:MOST_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +87,7 @@ class OpenHeaderState:
     header: str
     times: int
     name: bytes | None
+    text: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +125,14 @@ class Counting:
         self._open: OpenHeader | None = None
         self._memo: dict[RowKey, Effect] = {}
         self._by_tags: set[bytes] = set()
-        # Rows counted since the last `_flush`; each key is in the memo.
-        self._counts: dict[RowKey, list[int]] = {}
+        # Rows since the last `_flush`, each with its header's value; each key is in the memo.
+        self._rows: dict[RowKey, list[bytes]] = {}
         self._timed: list[tuple[RowKey, bytes, bytes, bytes]] = []
         self._finished: list[tuple[bytes, bytes, int]] = []
         self._stamps: dict[bytes, float | None] = {}
         self._additions = Additions(file)
+        self.dialects: set[str] = set()
+        """Those of the lines so far; of each chunk the last line of each process is looked at."""
 
     def start(self, head: bytes) -> None:
         """
@@ -125,7 +152,8 @@ class Counting:
         if opened is None:
             return CountingState(self._bare)
         reading = opened.reading
-        header = OpenHeaderState(reading.level, reading.header or OTHER, opened.times, opened.name)
+        label = reading.header or OTHER
+        header = OpenHeaderState(reading.level, label, opened.times, opened.name, opened.text)
         return CountingState(self._bare, header)
 
     def restore(self, state: CountingState) -> None:
@@ -135,7 +163,7 @@ class Counting:
         self._bare = state.bare
         if state.open:
             reading = self._recogniser.header_line(state.open.level, state.open.header)
-            self._open = OpenHeader(reading, state.open.times, state.open.name)
+            self._open = OpenHeader(reading, state.open.times, state.open.name, state.open.text)
 
     def add(self, chunk: bytes) -> None:
         """
@@ -146,6 +174,7 @@ class Counting:
             chunk = self._decide(chunk)
         if chunk:
             self._add_rows(chunk)
+        self.dialects.update(map(stamp_dialect, self._additions.heard.values()))
         self._tally.add(self._additions, self._read_stamp)
         self._stamps.clear()
 
@@ -180,10 +209,10 @@ class Counting:
         """
         Count what the fast pattern finds: this loop is where the time goes.
         """
-        additions, counts, timed = self._additions, self._counts, self._timed
+        additions, known, timed = self._additions, self._rows, self._timed
         heard, by_tags, finished = additions.heard, self._by_tags, self._finished
         rows = self._grammar.find_rows(chunk)
-        for stamp, pid, tags, header, elapsed, id_, text, message, line in rows:
+        for stamp, pid, tags, header, value, elapsed, id_, text, message, line in rows:
             if not tags:
                 self._add_unsure(stamp, pid, message, line)
                 continue
@@ -199,19 +228,24 @@ class Counting:
             else:
                 key = (tags, header, text)
             # A list to add to: hashing the key once instead of thrice is a tenth of this loop.
-            times = counts.get(key)
-            if times:
-                times[0] += 1
+            values = known.get(key)
+            if values:
+                values.append(value)
             else:
-                self._add_new(key, elapsed, stamp, pid)
+                self._add_new(key, value, elapsed, stamp, pid)
             if elapsed:
                 timed.append((key, elapsed, id_, stamp))
         self._flush()
-        foreign = chunk.count(b"\n") - len(rows)
-        if foreign:
-            additions.count(("lines", "foreign"), foreign)
+        self._add_foreign(chunk.count(b"\n") - len(rows))
 
-    def _add_new(self, key: RowKey, elapsed: bytes, stamp: bytes, pid: bytes) -> None:
+    def _add_foreign(self, lines: int) -> None:
+        """
+        Count the lines that are not among the rows.
+        """
+        if lines:
+            self._additions.count(("lines", "foreign"), lines)
+
+    def _add_new(self, key: RowKey, value: bytes, elapsed: bytes, stamp: bytes, pid: bytes) -> None:
         """
         Count a row that is the first of its kind in the chunk.
         """
@@ -228,7 +262,7 @@ class Counting:
                 self._raise(reading, parts, stamp, pid)
                 return
             self._remember(key, reading)
-        self._counts.setdefault(key, [0])[0] += 1
+        self._rows.setdefault(key, []).append(value)
 
     def _add_unsure(self, stamp: bytes, pid: bytes, message: bytes, line: bytes) -> None:
         """
@@ -285,9 +319,13 @@ class Counting:
         keys = counters_of(reading)
         if counts == "milter_header" and _goes_on(parts, stamp):
             self._open = OpenHeader(reading, times)
-            keys = tuple(key for key in keys if key not in milter_counters_of(reading))
+            self._open.extend(_value_start(parts))
+            later = frozenset(milter_counters_of(reading))
+            keys = tuple(key for key in keys if key not in later)
         for key in keys:
             self._additions.count(key, times)
+        if reading.outcome == "unknown":
+            self._recogniser.unknown_tags.count(parts.tags, times)
         histogram = histogram_of(reading)
         if histogram:
             self._flush()  # the times before this one
@@ -318,6 +356,7 @@ class Counting:
         if self._open:
             _, found, name = line.rpartition(b">: ")
             self._open.name = name if found else self._open.name
+            self._open.extend(b"\n" + line)
 
     def _close_header(self) -> None:
         """
@@ -327,7 +366,8 @@ class Counting:
         if opened is None:
             return
         milter = OTHER if opened.name is None else self._label(opened.name)
-        for key in milter_counters_of(replace(opened.reading, milter=milter)):
+        checks = find_checks(opened.reading.header or OTHER, split_value(opened.text))
+        for key in milter_counters_of(replace(opened.reading, milter=milter, checks=checks)):
             self._additions.count(key, opened.times)
 
     def _recognise(self, parts: Parts, stamped_level: str | None = None) -> Reading:
@@ -347,7 +387,14 @@ class Counting:
     def _remember(self, key: RowKey, reading: Reading) -> Effect:
         if len(self._memo) >= MEMO_ENTRIES:
             self._forget()
-        effect = Effect(counters_of(reading), histogram_of(reading))
+        unknown = reading.outcome == "unknown"
+        # Either the value stands in the key's text, or each row has one of its own.
+        header = "" if key[2].startswith(b"<") else _checked_header(reading)
+        if header:
+            reading = replace(reading, checks=())
+        effect = Effect(
+            counters_of(reading), histogram_of(reading), unknown, reading.milter or "", header
+        )
         self._memo[key] = effect
         return effect
 
@@ -363,16 +410,21 @@ class Counting:
         """
         Add what was counted by key, and the values that lines carried, in the log's order.
         """
-        for row_key, (times,) in self._counts.items():
-            for key in self._memo[row_key].keys:
+        for row_key, values in self._rows.items():
+            effect, times = self._memo[row_key], len(values)
+            for key in effect.keys:
                 self._additions.count(key, times)
+            if effect.header:
+                self._add_checks(effect, row_key[2], values)
+            if effect.unknown:
+                self._recogniser.unknown_tags.count(row_key[0].removeprefix(MARK), times)
         for row_key, elapsed, id_, stamp in self._timed:
             histogram = self._memo[row_key].histogram
             if histogram:
                 self._observe(histogram, elapsed, id_, stamp, 1)
         if self._finished:
             self._add_finished()
-        self._counts.clear()
+        self._rows.clear()
         self._timed.clear()
         self._finished.clear()
 
@@ -389,6 +441,18 @@ class Counting:
             _, since_last, self._additions.in_progress[pid] = finished
             sessions += since_last * times
         self._additions.count(("sessions_finished",), sessions)
+
+    def _add_checks(self, effect: Effect, text: bytes, values: list[bytes]) -> None:
+        """
+        Add what the values of a child's header say of the mails.
+        """
+        found: Counter[tuple[Check, ...]] = Counter()
+        for value, times in Counter(values).items():
+            # A value may hold ">: " too; the name stands behind the last.
+            found[find_checks(effect.header, split_value(value + b":" + text))] += times
+        for checks, times in found.items():
+            for key in check_counters_of(effect.milter, checks):
+                self._additions.count(key, times)
 
     def _read_stamp(self, stamp: bytes) -> float | None:
         if stamp not in self._stamps:
@@ -425,6 +489,24 @@ def _read_alone(reading: Reading, parts: Parts) -> bool:
     counts = reading.message.counts if reading.message else ""
     open_ended = counts == "milter_header" and b">: " not in parts.text
     return counts == "memory" or open_ended or len(parts.text) > MEMO_TEXT_BYTES
+
+
+def _checked_header(reading: Reading) -> str:
+    """
+    Give the header's name if a child added it and its value says something of the mail.
+    """
+    if reading.message is None or reading.message.counts != "milter_header":
+        return ""
+    header = reading.header or OTHER
+    return header if header in READERS else ""
+
+
+def _value_start(parts: Parts) -> bytes:
+    """
+    Give what there is of a value that goes on.
+    """
+    match = HEADER.fullmatch(parts.text)
+    return match[2] if match else b""
 
 
 def _goes_on(parts: Parts, stamp: bytes) -> bool:

@@ -1,8 +1,8 @@
 """
 One message's parts -> what they say: which entry of the catalogue, which words, which milter.
 
-The only state is the set of milter names, since those decide between two readings of a line.
-Counts nothing and reads no files.
+The only state is the set of milter names, since those decide between two readings of a line, and
+beside it the tags that nothing is known of.  Counts nothing and reads no files.
 """
 
 import re
@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from exporter.catalogue import OTHER, Catalogue, Match, Message
+from exporter.mailchecks import Check, find_checks
 from exporter.milters import MilterNames
 from exporter.record import Parts, may_be_cut
+from exporter.unknown import UnknownTags
 
 UNKNOWN_LEVEL = "unknown"
 
@@ -122,6 +124,25 @@ def find_of_header(names: MilterNames, text: bytes) -> bytes | None:
     return name if trusted else None
 
 
+def split_value(text: bytes) -> bytes:
+    """
+    Give the value in "value>: name"; everything where there is no name.
+    """
+    if text.endswith(b">:"):  # see find_of_header
+        text += b" "
+    value, found, _ = text.rpartition(b">: ")
+    return value if found else text
+
+
+def find_value(names: MilterNames, text: bytes) -> bytes:
+    """
+    Find the value in ": <header>=<value>: name"; of a line that was cut what is left of it.
+    """
+    header = HEADER.fullmatch(text)
+    value = header[2] if header else b""
+    return value if find_of_header(names, text) is None else split_value(value)
+
+
 def find_of_end(_names: MilterNames, text: bytes) -> bytes | None:
     """
     Find the name in ": name"; an empty one may have lost its blank, as in the journal.
@@ -162,6 +183,8 @@ class Reading:
     harmless: bool = False
     dropped: tuple[str, ...] = ()
     """Where a word was outside its list or a value was lost."""
+    checks: tuple[Check, ...] = ()
+    """What the header says of the mail."""
 
 
 def read_finished(text: bytes) -> tuple[int, int, int] | None:
@@ -206,6 +229,8 @@ class Recogniser:
         """
         self._catalogue = catalogue
         self.names = names
+        self.unknown_tags = UnknownTags()
+        """For whoever counts lines; all inputs share it, as they do the names."""
 
     def recognise(self, parts: Parts, stamped_level: str | None) -> Reading:
         """
@@ -263,11 +288,14 @@ class Recogniser:
     ) -> Reading:
         dropped = list(unlisted)
         header = None
+        checks: tuple[Check, ...] = ()
         if message.counts in ("milter_header", "session_header"):
             header = HEADER_LABELS.get(self._header_name(parts.text), OTHER)
             if header == OTHER:
                 dropped.append("header")
         milter = None
+        if header and message.counts == "milter_header":
+            checks = find_checks(header, find_value(self.names, parts.text))
         if message.milter:
             milter = self._name_milter(message.milter, parts.text)
         text = parts.text[1:].decode("utf-8", "replace") if message.harmless else ""
@@ -280,6 +308,7 @@ class Recogniser:
             header,
             bool(message.harmless) and text.startswith(message.harmless),
             tuple(dropped),
+            checks,
         )
 
     def _header_name(self, text: bytes) -> bytes:

@@ -27,7 +27,10 @@ class ReadableGrammar(Grammar):
         Hand every line over whole.
         """
         return (
-            [Row(b"", b"", b"", b"", b"", b"", b"", b"", line) for line in chunk[1:].split(b"\n")]
+            [
+                Row(b"", b"", b"", b"", b"", b"", b"", b"", b"", line)
+                for line in chunk[1:].split(b"\n")
+            ]
             if chunk
             else []
         )
@@ -48,8 +51,8 @@ class Counted:
         """
         self.tally = Tally(DEFAULT_BUCKETS)
         self.names = MilterNames(names)
-        recogniser = Recogniser(load_catalogue(), self.names)
-        self.counting = Counting("log", grammar, recogniser, self.tally, lambda: NOW)
+        self.recogniser = Recogniser(load_catalogue(), self.names)
+        self.counting = Counting("log", grammar, self.recogniser, self.tally, lambda: NOW)
 
     def snapshot(self) -> Snapshot:
         """

@@ -25,7 +25,7 @@ from exporter.config import DEFAULT_BUCKETS
 from exporter.counters import zero_counters, zero_histograms
 from exporter.tally import Additions, Key, Tally
 
-# METRICS.md, word for word, without mail_checks_total, which comes later.
+# METRICS.md, word for word.
 METRICS = """
 milter_manager_log_messages_total               counter    module, level, tag
 milter_manager_harmless_messages_total          counter    module, level, tag
@@ -45,6 +45,7 @@ milter_manager_milter_duration_seconds          histogram  milter
 milter_manager_milter_headers_added_total       counter    milter, header
 milter_manager_session_headers_added_total      counter    header
 milter_manager_quarantines_total                counter
+milter_manager_mail_checks_total                counter    milter, check, result
 milter_manager_memory_bytes                     gauge
 milter_manager_processes                        gauge
 milter_manager_exporter_build_info              gauge      version, revision, python_version

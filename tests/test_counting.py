@@ -20,6 +20,7 @@ SYSLOG_START = b"Nov 22 22:07:33 vm milter-manager[509]: "
 OWN_START = b"[2026-11-22T22:04:44.591879Z]: "
 ENDED = "[milter][end][{last_state}][{status}][{elapsed}]"
 HEADED = "[milter][header][add]"
+HEAD = b"Nov 22 22:07:33 vm milter-manager[7]: "
 
 
 def joined(lines: list[bytes]) -> bytes:
@@ -161,7 +162,7 @@ def test_imitation_in_a_header(value: bytes, dialect: str) -> None:
     """
     A header's value that imitates a line counts as a header, for the milter that added it.
     """
-    message = b"[milter][header][add](55): <Received-SPF>=<" + value[:600] + b">: policy"
+    message = b"[milter][header][add](55): <DKIM-Filter>=<" + value[:600] + b">: policy"
     counts = count_lines(DIALECTS[dialect](Said(MOMENT, 1, "statistics", message)))
 
     assert {
@@ -169,7 +170,7 @@ def test_imitation_in_a_header(value: bytes, dialect: str) -> None:
         ("log_lines", "statistics"): 1,
         ("log_messages", "manager", "statistics", HEADED): 1,
         ("milter_messages", "policy", "statistics", HEADED): 1,
-        ("milter_headers_added", "policy", "Received-SPF"): 1,
+        ("milter_headers_added", "policy", "DKIM-Filter"): 1,
     } == counts
 
 
@@ -525,3 +526,41 @@ def test_restart(lines: list[bytes], at: int, head: bytes) -> None:
     second.counting.finish()
 
     assert whole.tally.export() == second.tally.export()
+
+
+def test_unknown_tags() -> None:
+    """
+    Each line with unknown tags is counted under them, by the fast pattern and the readable path.
+    """
+    lines = (
+        *[HEAD + b"[no][such-tag] a stranger's text %d" % i for i in range(5)],
+        HEAD + b"[statistics] [no][such-tag][0.5](7) text",
+        HEAD + b"[statistics] [no][such-tag] text",
+        HEAD + b"message repeated 3 times: [ [no][such-tag] text]",
+        HEAD + b"[another][Unknown] text",
+    )
+    for grammar in (FAST, READABLE):
+        counted = Counted(grammar)
+        counted.counting.start(b"")
+        for _ in range(2):
+            counted.counting.add(b"".join(b"\n" + line for line in lines))
+
+        expected = (("[no][such-tag]", 20), ("[another][Unknown]", 2))
+        assert expected == counted.recogniser.unknown_tags.ranked()
+        assert 22 == counted.snapshot().counts["lines", "unknown"]
+
+
+def test_dialects() -> None:
+    """
+    A counting knows which dialects its lines had, those of other programs aside.
+    """
+    counted = Counted()
+    counted.counting.start(b"")
+    counted.counting.add(b"\nNov 22 22:07:33 vm postfix/smtpd[1]: x")
+
+    assert set() == counted.counting.dialects
+
+    counted.counting.add(b"\n" + HEAD + b"[session][start](1)")
+    counted.counting.add(b"\n2026-11-22T22:07:33+00:00 vm milter-manager[8]: [session][start](1)")
+
+    assert {"traditional", "iso"} == counted.counting.dialects

@@ -509,7 +509,7 @@ def test_long_header() -> None:
 
 def test_header_line() -> None:
     """
-    A header line can be read again from its level and header alone, but for the milter's name.
+    A header line can be read again from its level and header alone, but for milter and value.
     """
     recogniser = Recogniser(load_catalogue(), MilterNames())
     line = b"[milter][header][add](5): <X-Spam-Status>=<Yes>: spam"
@@ -519,4 +519,20 @@ def test_header_line() -> None:
 
     again = recogniser.header_line(reading.level, reading.header)
 
-    assert replace(reading, milter="other") == again
+    assert replace(reading, milter="other", checks=()) == again
+
+
+def test_checks() -> None:
+    """
+    A header that a child added says something of the mail; the one that the mail got says it again.
+    """
+    recogniser = Recogniser(load_catalogue(), MilterNames())
+    checks = [
+        recogniser.recognise(read_message(line), None).checks
+        for line in (
+            b"[milter][header][add](5): <X-Spam-Flag>=<YES>: spam",
+            b"[session][header][add](5): <X-Spam-Flag>=<YES>",
+        )
+    ]
+
+    assert [(("spam-flag", "yes"),), ()] == checks

@@ -22,6 +22,7 @@ from exporter.record import (
     Row,
     may_be_cut,
     read_message,
+    stamp_dialect,
     stamp_level,
 )
 
@@ -44,6 +45,25 @@ def parts(  # noqa: PLR0913 - one argument a field
     Make the parts of a message; what is not given is empty.
     """
     return Parts(repeated, marked, tags, elapsed, id, text)
+
+
+@pytest.mark.parametrize("dialect", [*SYSLOG, *OWN])
+def test_dialect_of_a_stamp(dialect: str) -> None:
+    """
+    A stamp alone tells the dialect, the same that its line does.
+    """
+    read = FAST.read_line(DIALECTS[dialect](SAID))
+
+    assert read is not None
+    assert read.dialect == stamp_dialect(read.stamp)
+
+
+@pytest.mark.parametrize("stamp", [b"", b"<13>"])
+def test_dialect_of_no_stamp(stamp: bytes) -> None:
+    """
+    Without a stamp there is no dialect.
+    """
+    assert "bare" == stamp_dialect(stamp)
 
 
 @pytest.mark.parametrize("dialect", [*SYSLOG, *OWN])
@@ -303,11 +323,12 @@ def test_rows() -> None:
     )
     expected = [
         Row(TRADITIONAL, b"509", b"[statistics] [session][end][end-of-message][reject]",
-            b"", b"0.056374", b"1", b"", b"", b""),
-        Row(TRADITIONAL, b"510", b"[leader][error]", b"", b"", b"", b" text", b"", b""),
-        Row(TRADITIONAL, b"510", b"[milter][header][add]", b"X-A", b"", b"", b" raw", b"", b""),
-        Row(TRADITIONAL, b"510", b"", b"", b"", b"", b"", b"RuntimeError: boom", b""),
-        Row(b"", b"", b"", b"", b"", b"", b"", b"", b"no stamp"),
+            b"", b"", b"0.056374", b"1", b"", b"", b""),
+        Row(TRADITIONAL, b"510", b"[leader][error]", b"", b"", b"", b"", b" text", b"", b""),
+        Row(TRADITIONAL, b"510", b"[milter][header][add]", b"X-A", b"b>", b"", b"", b" raw", b"",
+            b""),
+        Row(TRADITIONAL, b"510", b"", b"", b"", b"", b"", b"", b"RuntimeError: boom", b""),
+        Row(b"", b"", b"", b"", b"", b"", b"", b"", b"", b"no stamp"),
     ]  # fmt: skip
 
     assert expected == FAST.find_rows(chunk)

@@ -41,7 +41,7 @@ TALLY = TallyState(
     processes=[(("/var/log/mail.log", "7"), 1795385434.5, 3)],
     newest={"/var/log/mail.log": 1795385434.5},
 )
-OPEN = OpenHeaderState("statistics", "X-Spam-Status", 2, b"\xff>: name\0")
+OPEN = OpenHeaderState("statistics", "X-Spam-Status", 2, b"\xff>: name\0", b"Yes,\n\xff")
 STATE = State(
     TALLY,
     [b"spam", b"\xe9\0", b""],

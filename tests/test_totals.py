@@ -50,6 +50,8 @@ def count(log: bytes) -> Snapshot:
 def comparable(snapshot: Snapshot) -> oracle.Numbers:
     """
     Bring our numbers into the oracle's shape: headers in all, no limits, no lines by level.
+
+    What headers say has a second count of its own, in test_mailchecks.
     """
     numbers: oracle.Numbers = Counter()
     for key, value in snapshot.counts.items():
@@ -57,7 +59,7 @@ def comparable(snapshot: Snapshot) -> oracle.Numbers:
             numbers["milter_headers", key[1]] += value
         elif key[0] == "session_headers_added":
             numbers["session_headers",] += value
-        elif key[0] not in ("log_lines", "label_overflows"):
+        elif key[0] not in ("log_lines", "label_overflows", "mail_checks"):
             numbers[key] += value
     return +numbers
 
