@@ -1,19 +1,19 @@
 """
-Configurations of Prometheus and Alertmanager whose clock goes faster: a minute is half a second.
+Configurations of Prometheus and Alertmanager whose clock goes faster: a minute is a second.
 
 What is changed is every span of time: windows in brackets, offsets, `for`, and the keys that
 end in `interval` or `wait`.  What is not: seconds and hours that an expression writes as numbers
 (`> 300`, `3600 *`), so alerts that stand on those cannot be tried this way; promtool tries them.
 
-A scrape each minute, the slowest that the rules are made for, is one each half second.  Prometheus'
-start does not go faster: 5 s to the first scrape are ten minutes of this clock, so that
+A scrape each minute, the slowest that the rules are made for, is one each second.  Prometheus'
+start does not go faster: 5 s to the first scrape are five minutes of this clock, so that
 MilterManagerExporterAbsent may be heard of.
 """
 
 import re
 from pathlib import Path
 
-FASTER = 120
+FASTER = 60
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 SPAN = re.compile(
     r"(?P<before>\[|\boffset |\bfor: |interval: |wait: )(?P<n>\d+)(?P<unit>[smhdw])\b"
