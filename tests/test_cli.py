@@ -394,3 +394,20 @@ def test_module() -> None:
     expected = f"milter-manager-exporter, version {exporter.__version__} "
 
     assert in_a_process("-m", "exporter", "--version").startswith(expected)
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_without_rich(there: bool) -> None:  # noqa: FBT001  a table
+    """
+    The exporter does without rich, which is there for the tool and costs memory and time.
+    """
+    code = f"""
+import sys
+{"import rich" if there else ""}
+import exporter.daemon
+print("rich.traceback" in sys.modules)
+import rich.table
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+
+    assert f"{there}\n" == result.stdout.decode()
