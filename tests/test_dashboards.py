@@ -20,13 +20,14 @@ import pytest
 from dashboards import DASHBOARDS
 from dashboards.frame import render
 from dashboards.meanings import LEVELS, meanings, sections
-from dashboards.palette import STATUSES
+from dashboards.palette import RESULTS, STATUSES
 from dashboards.places import HEALTH, MILTERS, OVERVIEW, RUNBOOK
 from dashboards.promql import events, without_harmless
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import Dashboard
 from running import Exporter, Prometheus, get, require, wait_until
 
+from exporter import mailchecks
 from exporter.advice import slug
 from exporter.catalogue import load_catalogue
 from exporter.collector import FAMILIES
@@ -394,6 +395,30 @@ def test_statuses() -> None:
 
     assert {*words, "other"} == set(STATUSES)
     assert len(STATUSES) == len(set(STATUSES.values()))
+
+
+def test_results() -> None:
+    """
+    Every result of a check has a colour.
+    """
+    words = {word for results in mailchecks.RESULTS.values() for word in results}
+    words |= {word for results in mailchecks.WORDS.values() for word in results.values()}
+
+    # Of X-Greylist, which has no list, and what is on none; dkim-adsp's own words are not drawn.
+    words |= {"delayed", "whitelisted", "spf-compliant", "other"}
+
+    assert words - {"discard", "nxdomain", "unknown"} == set(RESULTS)
+
+
+def test_nothing_unread() -> None:
+    """
+    Every metric is on a dashboard, or an alert reads it.
+    """
+    alerts = (FILES.parent / "rules" / "alerts.yml").read_text()
+    asked = " ".join(str(param.values[0]) for param in EXPRESSIONS) + alerts
+    words = {re.sub("_(bucket|sum|count)$", "", word) for word in re.findall(r"\w+", asked)}
+
+    assert set() == {family.name for family in FAMILIES.values()} - words
 
 
 @pytest.mark.parametrize(("expression", "instant"), EXPRESSIONS)

@@ -109,6 +109,22 @@ def configure_agent(config: Path, central: int) -> None:
     config.write_text(text)
 
 
+def test_addresses(tmp_path: Path) -> None:
+    """
+    The commands of the page put the reader's addresses in place of all placeholders.
+    """
+    commands = re.findall(r"^sed -i .*$", PAGE, re.MULTILINE)
+    for name in ("rules/alerts.yml", "fleet/sites.yml"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_text((MONITORING / name).read_text())
+    for command in commands:
+        subprocess.run(command, shell=True, cwd=tmp_path, check=True)  # noqa: S602 - our own page
+    texts = [(tmp_path / name).read_text() for name in ("rules/alerts.yml", "fleet/sites.yml")]
+
+    assert all("runbook_url: https://YOUR/" in text for text in texts)
+    assert not any("runbook_url: https://milter-manager-exporter.example" in text for text in texts)
+
+
 def sessions_by_status(log: Path) -> dict[str, float]:
     """
     Count a log's sessions, without the exporter.

@@ -61,6 +61,20 @@ class Query:
         return query.instant() if self.instant else query.range()
 
 
+def listed(expr: str) -> Query:
+    """
+    Ask for the rows of a table: each series once, with its present value.
+    """
+    return Query(expr=expr, instant=True, format=PromQueryFormat.TABLE)
+
+
+def buckets(expr: str) -> Query:
+    """
+    Ask for a histogram's buckets, by their upper bounds, and for its exemplars.
+    """
+    return Query(expr=expr, legend="{{le}}", format=PromQueryFormat.HEATMAP, exemplars=True)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """

@@ -7,16 +7,15 @@ Tells whether the other dashboards may be believed.
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from dashboards.facts import Facts, Query
+from dashboards.facts import Facts, Query, listed
 from dashboards.frame import PRESENCE, add, frame
-from dashboards.palette import BAD, GOOD, ODD, OUTCOMES, WARNING, steps
+from dashboards.palette import BAD, GOOD, NEUTRAL, ODD, OUTCOMES, WARNING, steps
 from dashboards.panels import Column, graph, number, table
 from dashboards.places import HEALTH, to_runbook
-from dashboards.promql import rate, series, total
+from dashboards.promql import increase, rate, series, sessions, total
+from dashboards.vitals import LAST_LINE, exporters_down, log_silent
 
-LAST_LINE = "milter_manager_exporter_last_line_timestamp_seconds"
 LAST_READ = "milter_manager_exporter_last_read_timestamp_seconds"
 LAST_SAVE = "milter_manager_exporter_state_last_save_timestamp_seconds"
 
@@ -41,22 +40,10 @@ def working() -> list[Builder[Panel]]:
     Tell in one line whether the numbers may be believed.
     """
     return [
-        number(
-            Facts(
-                id=11,
-                title="Exporters down",
-                description="Exporters of the chosen job and instances that Prometheus cannot"
-                " scrape now. After a restart one answers 503 until it has read what was written"
-                " meanwhile.",
-                queries=(
-                    Query(expr=f"count({series('up')}) - {total('', series('up'))}", legend="down"),
-                ),
-                unit="none",
-                width=4,
-                height=5,
-                thresholds=steps(GOOD, (1, BAD)),
-                links=(to_runbook("MilterManagerExporterDown"),),
-            )
+        exporters_down(
+            11,
+            "After a restart one answers 503 until it has read what was written meanwhile.",
+            width=4,
         ),
         number(
             Facts(
@@ -94,21 +81,11 @@ def working() -> list[Builder[Panel]]:
                 links=(to_runbook("MilterManagerExporterStuck"),),
             )
         ),
-        number(
-            Facts(
-                id=14,
-                title="Log silent for",
-                description="Time since milter-manager's newest line, by the log's own clock: the"
-                " most silent of the chosen hosts. Either nothing happens there, milter-manager is"
-                " dead, or the log does not reach this file.",
-                queries=(Query(expr=f"max(time() - {series(LAST_LINE)})", legend="silent"),),
-                unit="s",
-                width=4,
-                height=5,
-                decimals=0,
-                thresholds=steps(GOOD, (900, ODD), (3600, WARNING)),
-                links=(to_runbook("MilterManagerLogSilent"),),
-            )
+        log_silent(
+            14,
+            "Either nothing happens there, milter-manager is dead, or the log does not reach this"
+            " file.",
+            width=4,
         ),
         number(
             Facts(
@@ -121,14 +98,12 @@ def working() -> list[Builder[Panel]]:
                     Query(
                         expr=total(
                             "",
-                            f"increase({series('milter_manager_exporter_read_errors_total')}"
-                            "[$__range])",
+                            increase("milter_manager_exporter_read_errors_total"),
                         )
                         + " + "
                         + total(
                             "",
-                            f"increase({series('milter_manager_exporter_state_errors_total')}"
-                            "[$__range])",
+                            increase("milter_manager_exporter_state_errors_total"),
                         ),
                         legend="errors",
                         instant=True,
@@ -263,18 +238,20 @@ def happened() -> list[Builder[Panel]]:
                     Query(
                         expr=total(
                             "instance",
-                            "increase("
-                            f"{series('milter_manager_exporter_file_rotations_total')}"
-                            "[$__rate_interval])",
+                            increase(
+                                "milter_manager_exporter_file_rotations_total",
+                                window="$__rate_interval",
+                            ),
                         ),
                         legend="{{instance}} rotated",
                     ),
                     Query(
                         expr=total(
                             "instance",
-                            "increase("
-                            f"{series('milter_manager_exporter_file_truncations_total')}"
-                            "[$__rate_interval])",
+                            increase(
+                                "milter_manager_exporter_file_truncations_total",
+                                window="$__rate_interval",
+                            ),
                         ),
                         legend="{{instance}} truncated",
                     ),
@@ -305,6 +282,28 @@ def happened() -> list[Builder[Panel]]:
                 links=(to_runbook("MilterManagerExporterStateNotSaved"),),
             )
         ),
+        graph(
+            Facts(
+                id=27,
+                title="Sessions, counted twice",
+                description="Sessions a second by milter-manager's own count ([sessions][finished]"
+                " +n), and by their lines of end or disconnection. When the second is lower for"
+                " long, lines are lost before they reach the log: the rate limit of rsyslog or"
+                " journald (RateLimitBurst=), a full disk. The first comes later and in steps.",
+                queries=(
+                    Query(
+                        expr=total("", rate("milter_manager_sessions_finished_total")),
+                        legend="by milter-manager's count",
+                    ),
+                    Query(expr=sessions(), legend="by their lines"),
+                ),
+                unit="suffix:/s",
+                width=24,
+                height=7,
+                links=(to_runbook("MilterManagerLogSilent"),),
+            ),
+            colours={"by milter-manager's count": NEUTRAL, "by their lines": GOOD},
+        ),
     ]
 
 
@@ -320,27 +319,12 @@ def at_fault() -> list[Builder[Panel]]:
                 description="Each exporter with its version. One that is missing here was not"
                 " scraped at the end of the time range.",
                 queries=(
-                    Query(
-                        expr=f"max by (instance, version, revision, python_version)"
-                        f" ({series(PRESENCE)})",
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
+                    listed(
+                        f"max by (instance, version, revision, python_version) ({series(PRESENCE)})"
                     ),
-                    Query(
-                        expr=f"max by (instance) (time() - {series('process_start_time_seconds')})",
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
-                    ),
-                    Query(
-                        expr=f"max by (instance) (time() - ({series(LAST_SAVE)} > 0))",
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
-                    ),
-                    Query(
-                        expr=f"max by (instance) ({series('milter_manager_exporter_watcher_up')})",
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
-                    ),
+                    listed(f"max by (instance) (time() - {series('process_start_time_seconds')})"),
+                    listed(f"max by (instance) (time() - ({series(LAST_SAVE)} > 0))"),
+                    listed(f"max by (instance) ({series('milter_manager_exporter_watcher_up')})"),
                 ),
                 unit="short",
                 width=14,
@@ -365,16 +349,12 @@ def at_fault() -> list[Builder[Panel]]:
                 " than a hundred names. header: not a well-known filter header, which is common"
                 " and harmless. Others may come with a new version of milter-manager.",
                 queries=(
-                    Query(
-                        expr=total(
+                    listed(
+                        total(
                             "instance, label",
-                            "increase("
-                            f"{series('milter_manager_exporter_label_overflows_total')}"
-                            "[$__range])",
+                            increase("milter_manager_exporter_label_overflows_total"),
                         )
-                        + " > 0.5",
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
+                        + " > 0.5"
                     ),
                 ),
                 unit="short",

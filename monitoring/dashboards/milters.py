@@ -4,12 +4,13 @@ One child milter, several or all: what each did to mail, and what it did wrong.
 Sessions as a whole are on the overview.
 """
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Panel
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
-from dashboards.facts import Facts, Query
+from dashboards.facts import Facts, Query, buckets, listed
 from dashboards.frame import add, frame, variable
 from dashboards.meanings import columns, explained
 from dashboards.palette import (
@@ -23,7 +24,17 @@ from dashboards.palette import (
 )
 from dashboards.panels import Column, graph, heat, number, table
 from dashboards.places import MILTERS, to_messages, to_runbook
-from dashboards.promql import FAILED, UNREACHABLE, events, quantile, rate, series, share, total
+from dashboards.promql import (
+    CHECKS,
+    FAILED,
+    UNREACHABLE,
+    events,
+    increase,
+    quantile,
+    rate,
+    share,
+    total,
+)
 
 MILTER = 'milter=~"$milter"'
 MESSAGES = "milter_manager_milter_messages_total"
@@ -139,7 +150,7 @@ def working() -> list[Builder[Panel]]:
                 id=16,
                 title="Waiting, 95 %",
                 description="95 % of the chosen milters' sessions waited at most so long for them,"
-                f" all their answers together. {BIASED}",
+                f" all their answers together. {BIASED} The colours change at 10 s and a minute.",
                 queries=(Query(expr=quantile(0.95, DURATION, MILTER), legend="p95"),),
                 unit="s",
                 width=4,
@@ -231,14 +242,11 @@ def happened() -> list[Builder[Panel]]:
                 f" says. {BIASED} The dots are exemplars: milter_id is the number in (...) of the"
                 " log line.",
                 queries=(
-                    Query(
-                        expr=total(
+                    buckets(
+                        total(
                             "le",
-                            f"increase({series(DURATION + '_bucket', MILTER)}[$__rate_interval])",
-                        ),
-                        legend="{{le}}",
-                        format=PromQueryFormat.HEATMAP,
-                        exemplars=True,
+                            increase(DURATION + "_bucket", MILTER, window="$__rate_interval"),
+                        )
                     ),
                 ),
                 unit="short",
@@ -289,60 +297,60 @@ def happened() -> list[Builder[Panel]]:
     ]
 
 
+def detailed(  # noqa: PLR0913 - what differs between two tables
+    id_: int, title: str, description: str, metric: str, *, alert: str, columns: Mapping[str, str]
+) -> Builder[Panel]:
+    """
+    List the events of a metric by their labels, the columns: what Prometheus calls them, and we.
+    """
+    labels = ", ".join(name for name in columns if name != "Value")
+    return table(
+        Facts(
+            id=id_,
+            title=title,
+            description=description,
+            queries=(listed(f"{events(labels, metric, MILTER)} > 0.5"),),
+            unit="short",
+            width=12,
+            decimals=0,
+            thresholds=steps("text", (0.5, WARNING)),
+            links=(to_runbook(alert),),
+        ),
+        *(
+            Column(field=field, title=name, width=110 if field == "Value" else None)
+            for field, name in columns.items()
+        ),
+    )
+
+
 def at_fault() -> list[Builder[Panel]]:
     """
     Name the milter, the step of the conversation and the message.
     """
     return [
-        table(
-            Facts(
-                id=31,
-                title="Timeouts in detail (in this time range)",
-                description="Which milter was waited for in which step, and what the mail got"
-                " instead of its answer. Words that the log line lacks are empty.",
-                queries=(
-                    Query(
-                        expr=events("milter, phase, state, fallback_status", TIMEOUTS, MILTER)
-                        + " > 0.5",
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
-                    ),
-                ),
-                unit="short",
-                width=12,
-                decimals=0,
-                thresholds=steps("text", (0.5, WARNING)),
-                links=(to_runbook("MilterManagerMilterTimeouts"),),
-            ),
-            Column(field="milter", title="Milter"),
-            Column(field="phase", title="Phase"),
-            Column(field="state", title="Step"),
-            Column(field="fallback_status", title="Mail got instead"),
-            Column(field="Value", title="Timeouts", width=110),
+        detailed(
+            31,
+            "Timeouts in detail (in this time range)",
+            "Which milter was waited for in which step, and what the mail got"
+            " instead of its answer. Words that the log line lacks are empty.",
+            TIMEOUTS,
+            alert="MilterManagerMilterTimeouts",
+            columns={
+                "milter": "Milter",
+                "phase": "Phase",
+                "state": "Step",
+                "fallback_status": "Mail got instead",
+                "Value": "Timeouts",
+            },
         ),
-        table(
-            Facts(
-                id=32,
-                title="Invalid answers in detail (in this time range)",
-                description="Which answer came in which step. The milter breaks the protocol:"
-                " report it to its authors.",
-                queries=(
-                    Query(
-                        expr=events("milter, response, state", INVALID, MILTER) + " > 0.5",
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
-                    ),
-                ),
-                unit="short",
-                width=12,
-                decimals=0,
-                thresholds=steps("text", (0.5, WARNING)),
-                links=(to_runbook("MilterManagerMilterProtocolViolation"),),
-            ),
-            Column(field="milter", title="Milter"),
-            Column(field="response", title="Answer"),
-            Column(field="state", title="Step"),
-            Column(field="Value", title="Times", width=110),
+        detailed(
+            32,
+            "Invalid answers in detail (in this time range)",
+            "Which answer came in which step. The milter breaks the protocol:"
+            " report it to its authors.",
+            INVALID,
+            alert="MilterManagerMilterProtocolViolation",
+            columns={"milter": "Milter", "response": "Answer", "state": "Step", "Value": "Times"},
         ),
         table(
             Facts(
@@ -352,14 +360,12 @@ def at_fault() -> list[Builder[Panel]]:
                 " that name a chosen milter. other stands for a line that lost the name, and for"
                 " the names beyond the first hundred.",
                 queries=(
-                    Query(
-                        expr=explained(
+                    listed(
+                        explained(
                             "topk(25, "
                             + events("milter, level, tag", MESSAGES, MILTER, FAILED)
                             + " > 0.5)"
-                        ),
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
+                        )
                     ),
                 ),
                 unit="short",
@@ -420,5 +426,25 @@ def done() -> list[Builder[Panel]]:
                 unit="suffix:/s",
                 width=12,
             )
+        ),
+        graph(
+            Facts(
+                id=43,
+                title="What the milters found",
+                description="Results of checks that the chosen milters wrote into headers: spf,"
+                " dkim, dmarc and the like of Authentication-Results, received-spf, spam,"
+                " spam-flag, spam-status, uribl, virus, greylist, tarpit. Results a second, not"
+                " mails: two DKIM signatures are two. In evaluation mode too.",
+                queries=(
+                    Query(
+                        expr=total("milter, check, result", rate(CHECKS, MILTER)),
+                        legend="{{milter}}: {{check}} {{result}}",
+                    ),
+                ),
+                unit="suffix:/s",
+                width=24,
+                height=10,
+            ),
+            stacked=True,
         ),
     ]

@@ -6,13 +6,12 @@ Says nothing of a single child milter beyond its name; that is what `milters` is
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 from grafana_foundation_sdk.cog.builder import Builder
-from grafana_foundation_sdk.models.dashboard import Panel
-from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+from grafana_foundation_sdk.models.dashboard import Panel, Threshold
 
-from dashboards.facts import Facts, Query
+from dashboards.facts import Facts, Query, buckets, listed
 from dashboards.frame import add, frame
 from dashboards.meanings import columns, explained
-from dashboards.palette import BAD, GOOD, NEUTRAL, ODD, STATUSES, WARNING, steps
+from dashboards.palette import BAD, GOOD, NEUTRAL, RESULTS, STATUSES, WARNING, steps
 from dashboards.panels import Column, graph, heat, number, table
 from dashboards.places import (
     HEALTH,
@@ -24,11 +23,13 @@ from dashboards.places import (
     to_runbook,
 )
 from dashboards.promql import (
+    CHECKS,
     FAILED,
     SERIOUS,
     UNFILTERED,
     UNREACHABLE,
     events,
+    increase,
     quantile,
     rate,
     series,
@@ -37,9 +38,17 @@ from dashboards.promql import (
     total,
     without_harmless,
 )
+from dashboards.vitals import HEIGHT, exporters_down, log_silent
+from exporter import mailchecks
+from exporter.catalogue import OTHER
 
 ENDED = "milter_manager_sessions_ended_total"
 DURATION = "milter_manager_session_duration_seconds"
+DISCONNECTED_AFTER = "milter_manager_session_disconnected_after_seconds"
+GREYLISTING = {
+    "greylist": ("spf-compliant", "whitelisted", "delayed"),
+    "tarpit": ("pass",),
+}
 CONNECTION_NOT_MAIL = "One session is one SMTP connection, not one mail."
 
 
@@ -54,7 +63,8 @@ def overview() -> Dashboard:
     )
     dashboard = add(dashboard, 1, "Is it working?", working())
     dashboard = add(dashboard, 2, "What happened?", happened())
-    return add(dashboard, 3, "Who is at fault?", at_fault())
+    dashboard = add(dashboard, 3, "Who is at fault?", at_fault())
+    return add(dashboard, 4, "What did the filters find?", found())
 
 
 def working() -> list[Builder[Panel]]:
@@ -62,44 +72,18 @@ def working() -> list[Builder[Panel]]:
     Tell in one line whether anybody has to do something.
     """
     return [
-        number(
-            Facts(
-                id=11,
-                title="Exporters down",
-                description="Exporters of the chosen job and instances that Prometheus cannot"
-                " scrape now. While one is down the numbers of its host are missing, not wrong: it"
-                " goes on in the log where it was.",
-                queries=(
-                    Query(expr=f"count({series('up')}) - {total('', series('up'))}", legend="down"),
-                ),
-                unit="none",
-                width=3,
-                height=5,
-                thresholds=steps(GOOD, (1, BAD)),
-                links=(to_runbook("MilterManagerExporterDown"), to_dashboard("Exporter", HEALTH)),
-            )
+        exporters_down(
+            11,
+            "While one is down the numbers of its host are missing, not wrong: it goes on in the"
+            " log where it was.",
+            width=3,
+            links=(to_dashboard("Exporter", HEALTH),),
         ),
-        number(
-            Facts(
-                id=12,
-                title="Log silent for",
-                description="Time since milter-manager's newest line, by the log's own clock: the"
-                " most silent of the chosen hosts. A crash logs nothing, so silence while mail"
-                " usually flows is how a dead milter-manager looks. At night it may be normal.",
-                queries=(
-                    Query(
-                        expr="max(time() -"
-                        f" {series('milter_manager_exporter_last_line_timestamp_seconds')})",
-                        legend="silent",
-                    ),
-                ),
-                unit="s",
-                width=3,
-                height=5,
-                decimals=0,
-                thresholds=steps(GOOD, (900, ODD), (3600, WARNING)),
-                links=(to_runbook("MilterManagerLogSilent"),),
-            )
+        log_silent(
+            12,
+            "A crash logs nothing, so silence while mail usually flows is how a dead milter-manager"
+            " looks. At night it may be normal.",
+            width=3,
         ),
         number(
             Facts(
@@ -112,9 +96,7 @@ def working() -> list[Builder[Panel]]:
                     Query(
                         expr=total(
                             "",
-                            "increase("
-                            f"{series('milter_manager_log_messages_total', UNFILTERED)}"
-                            "[$__range])",
+                            increase("milter_manager_log_messages_total", UNFILTERED),
                         ),
                         legend="unfiltered",
                         instant=True,
@@ -145,53 +127,26 @@ def working() -> list[Builder[Panel]]:
                 links=(to_runbook("MilterManagerLogSilent"),),
             )
         ),
-        number(
-            Facts(
-                id=15,
-                title="Temporary failures",
-                description="Share of the ended sessions that were told to come back later. A"
-                " failing milter with milter.fallback_status = temporary-failure raises it, and so"
-                " does greylisting, wanted: know your usual value. The colours change at 20 % and"
-                " 50 %, a starting point.",
-                queries=(
-                    Query(
-                        expr=share(
-                            total("", rate(ENDED, 'status="temporary-failure"')),
-                            total("", rate(ENDED)),
-                        ),
-                        legend="temporary failures",
-                    ),
-                ),
-                unit="percentunit",
-                width=3,
-                height=5,
-                decimals=1,
-                thresholds=steps(GOOD, (0.2, WARNING), (0.5, BAD)),
-                links=(to_runbook("MilterManagerTemporaryFailuresHigh"),),
-            )
+        ended_as(
+            15,
+            "Temporary failures",
+            "Share of the ended sessions that were told to come back later. A"
+            " failing milter with milter.fallback_status = temporary-failure raises it, and so"
+            " does greylisting, wanted: know your usual value. The colours change at 20 % and"
+            " 50 %, a starting point.",
+            "temporary-failure",
+            thresholds=steps(GOOD, (0.2, WARNING), (0.5, BAD)),
+            alert="MilterManagerTemporaryFailuresHigh",
         ),
-        number(
-            Facts(
-                id=16,
-                title="Rejects",
-                description="Share of the ended sessions that were rejected. With much spam a high"
-                " value is the usual one; a jump is what matters. The colours change at 50 % and"
-                " 90 %, a starting point.",
-                queries=(
-                    Query(
-                        expr=share(
-                            total("", rate(ENDED, 'status="reject"')), total("", rate(ENDED))
-                        ),
-                        legend="rejects",
-                    ),
-                ),
-                unit="percentunit",
-                width=3,
-                height=5,
-                decimals=1,
-                thresholds=steps(GOOD, (0.5, WARNING), (0.9, BAD)),
-                links=(to_runbook("MilterManagerRejectsHigh"),),
-            )
+        ended_as(
+            16,
+            "Rejects",
+            "Share of the ended sessions that were rejected. With much spam a high"
+            " value is the usual one; a jump is what matters. The colours change at 50 % and"
+            " 90 %, a starting point.",
+            "reject",
+            thresholds=steps(GOOD, (0.5, WARNING), (0.9, BAD)),
+            alert="MilterManagerRejectsHigh",
         ),
         number(
             Facts(
@@ -199,7 +154,8 @@ def working() -> list[Builder[Panel]]:
                 title="Session time, 95 %",
                 description="95 % of the ended sessions took at most so long, from the connection"
                 " to the end. That includes what the client took, so a slow sender is in it as"
-                " well as a slow milter.",
+                " well as a slow milter. The colours change at 30 s, where nobody waits without"
+                " noticing, and at 2 min, where MTAs begin to give up.",
                 queries=(Query(expr=quantile(0.95, DURATION), legend="p95"),),
                 unit="s",
                 width=3,
@@ -232,6 +188,41 @@ def working() -> list[Builder[Panel]]:
     ]
 
 
+def ended_as(  # noqa: PLR0913 - what differs between two numbers
+    id_: int,
+    title: str,
+    description: str,
+    status: str,
+    *,
+    thresholds: tuple[Threshold, ...],
+    alert: str,
+) -> Builder[Panel]:
+    """
+    Show the share of the ended sessions that ended so.
+    """
+    return number(
+        Facts(
+            id=id_,
+            title=title,
+            description=description,
+            queries=(
+                Query(
+                    expr=share(
+                        total("", rate(ENDED, f'status="{status}"')), total("", rate(ENDED))
+                    ),
+                    legend=title.lower(),
+                ),
+            ),
+            unit="percentunit",
+            width=3,
+            height=HEIGHT,
+            decimals=1,
+            thresholds=thresholds,
+            links=(to_runbook(alert),),
+        )
+    )
+
+
 def happened() -> list[Builder[Panel]]:
     """
     Show how sessions went.
@@ -262,14 +253,7 @@ def happened() -> list[Builder[Panel]]:
                 " number in (...) of the log line, unique only within one process. Exemplars need"
                 " Prometheus with --enable-feature=exemplar-storage.",
                 queries=(
-                    Query(
-                        expr=total(
-                            "le", f"increase({series(DURATION + '_bucket')}[$__rate_interval])"
-                        ),
-                        legend="{{le}}",
-                        format=PromQueryFormat.HEATMAP,
-                        exemplars=True,
-                    ),
+                    buckets(total("le", increase(DURATION + "_bucket", window="$__rate_interval"))),
                 ),
                 unit="short",
                 width=12,
@@ -283,7 +267,8 @@ def happened() -> list[Builder[Panel]]:
                 title="Session time, quantiles",
                 description="Half, 95 % and 99 % of the ended sessions took at most so long. They"
                 " are estimated from the histogram's buckets: as exact as those are fine, and"
-                " never above the highest bound (300 s, or what --histogram.buckets says).",
+                " never above the highest bound (300 s, or what --histogram.buckets says). The"
+                " lines are at 30 s and 2 min.",
                 queries=(
                     Query(expr=quantile(0.5, DURATION), legend="50 %"),
                     Query(expr=quantile(0.95, DURATION), legend="95 %"),
@@ -343,6 +328,56 @@ def happened() -> list[Builder[Panel]]:
             ),
             colours={"disconnected": WARNING, "quarantined": STATUSES["quarantine"]},
         ),
+        graph(
+            Facts(
+                id=26,
+                title="Patience of clients that broke off",
+                description="Half and 95 % of the clients that disconnected in mid-session did so"
+                " within this time. Seconds: scanners and bots. Just above a timeout of your MTA or"
+                " of large senders, often 30 s or 5 min: they waited for a milter in vain.",
+                queries=(
+                    Query(expr=quantile(0.5, DISCONNECTED_AFTER), legend="50 %"),
+                    Query(expr=quantile(0.95, DISCONNECTED_AFTER), legend="95 %"),
+                ),
+                unit="s",
+                width=8,
+                links=(to_runbook("MilterManagerDisconnects"),),
+            ),
+            colours={"50 %": GOOD, "95 %": WARNING},
+        ),
+        graph(
+            Facts(
+                id=27,
+                title="Headers passed to the MTA",
+                description="Headers a second that mail really got; those of milters in evaluation"
+                " mode are missing here and not on the milters' dashboard. other: not on the list"
+                " of well-known filter headers. A header that is no longer added is a check that is"
+                " no longer made.",
+                queries=(
+                    Query(
+                        expr=total("header", rate("milter_manager_session_headers_added_total")),
+                        legend="{{header}}",
+                    ),
+                ),
+                unit="suffix:/s",
+                width=8,
+            ),
+            stacked=True,
+        ),
+        graph(
+            Facts(
+                id=28,
+                title="Memory of milter-manager",
+                description="What the process took that reported last: with several workers the"
+                " line jumps from one to another, and the sum is not known. Rising for days means a"
+                " leak; restart it before the host runs out. There is no value until a process"
+                " has reported.",
+                queries=(Query(expr=series("milter_manager_memory_bytes"), legend="{{instance}}"),),
+                unit="bytes",
+                width=8,
+                links=(to_dashboard("Exporter", HEALTH),),
+            )
+        ),
     ]
 
 
@@ -381,7 +416,7 @@ def at_fault() -> list[Builder[Panel]]:
                 " milter's own numbers. Only milters with one of them are shown; an abort is no"
                 " trouble, another milter had just decided first.",
                 queries=tuple(
-                    Query(expr=f"{expr} > 0", instant=True, format=PromQueryFormat.TABLE)
+                    listed(f"{expr} > 0")
                     for expr in (
                         events("milter", "milter_manager_milter_timeouts_total"),
                         events("milter", "milter_manager_milter_fallbacks_total"),
@@ -413,14 +448,12 @@ def at_fault() -> list[Builder[Panel]]:
                 " without those that a healthy server writes as well. The last column leads to the"
                 " runbook: likely causes, what to check.",
                 queries=(
-                    Query(
-                        expr=explained(
+                    listed(
+                        explained(
                             "topk(25, "
                             + without_harmless("module, level, tag", "increase", "$__range", FAILED)
                             + " > 0.5)"
-                        ),
-                        instant=True,
-                        format=PromQueryFormat.TABLE,
+                        )
                     ),
                 ),
                 unit="short",
@@ -435,3 +468,94 @@ def at_fault() -> list[Builder[Panel]]:
             *columns(),
         ),
     ]
+
+
+def found() -> list[Builder[Panel]]:
+    """
+    Show what the child milters wrote into headers about the mail.
+    """
+    return [
+        checked(
+            41,
+            "SPF",
+            "May this host send for this domain? received-spf is what a header of that name says,"
+            " spf what Authentication-Results does; a filter that writes both shows twice.",
+            "spf",
+            "received-spf",
+        ),
+        checked(
+            42,
+            "DKIM",
+            "Signatures, each of a mail's; none is a mail without any. A jump of permerror or"
+            " temperror is the resolver or the filter, of fail often a relay that changes mail.",
+            "dkim",
+        ),
+        checked(
+            43,
+            "DMARC",
+            "Does the sender's domain stand for the mail? fail counts whatever the domain's policy"
+            " then asks for.",
+            "dmarc",
+        ),
+        checked(
+            44,
+            "Spam",
+            "Answers of spam filters, by the header they are in: X-Spam, X-Spam-Flag and"
+            " X-Spam-Status say the same in one mail, so compare within one. Many filters say"
+            " nothing of good mail.",
+            "spam",
+            "spam-flag",
+            "spam-status",
+        ),
+        checked(
+            45,
+            "Viruses",
+            "Answers of virus filters. Mail that was rejected mostly got no header: the rejects"
+            " above have it.",
+            "virus",
+        ),
+        checked(
+            46,
+            "Greylisting",
+            "What X-Greylist says of mail that came through: delayed before, whitelisted, or let"
+            " through for its SPF; tarpit: the client bore the wait. The first attempts are among"
+            " the temporary failures.",
+            *GREYLISTING,
+        ),
+    ]
+
+
+def results(check: str) -> tuple[str, ...]:
+    """
+    Give all results that a check can have, in the order of the stack.
+    """
+    words = mailchecks.WORDS.get(check, {}).values()
+    known = {*mailchecks.RESULTS.get(check, words), *GREYLISTING.get(check, ()), OTHER}
+    return tuple(result for result in RESULTS if result in known)
+
+
+def checked(id_: int, title: str, description: str, *checks: str) -> Builder[Panel]:
+    """
+    Show the results of some checks, each in its colour.
+    """
+    return graph(
+        Facts(
+            id=id_,
+            title=title,
+            description=f"{description} Results a second, of the headers that the filters added,"
+            " in evaluation mode too.",
+            queries=(
+                Query(
+                    expr=total("check, result", rate(CHECKS, f'check=~"{"|".join(checks)}"')),
+                    legend="{{check}}: {{result}}",
+                ),
+            ),
+            unit="suffix:/s",
+            width=8,
+            links=(to_dashboard("Milters", MILTERS),),
+        ),
+        colours={
+            f"{check}: {result}": RESULTS[result] for check in checks for result in results(check)
+        },
+        stacked=True,
+    )

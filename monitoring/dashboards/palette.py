@@ -46,6 +46,31 @@ PHASES: Mapping[str, str] = {
 }
 """What a child milter was waited for in."""
 
+RESULTS: Mapping[str, str] = {
+    # Good, at the bottom of the stack.
+    "pass": "green",
+    "no": "green",
+    "clean": "green",
+    "spf-compliant": "light-green",
+    "whitelisted": "green",
+    # Nothing said.
+    "none": "#808080",
+    "neutral": "light-blue",
+    "policy": "yellow",
+    "delayed": "light-orange",
+    # Bad.
+    "softfail": "orange",
+    "fail": "red",
+    "hardfail": "dark-red",
+    "yes": "red",
+    "infected": "dark-red",
+    # Not known.
+    "temperror": "light-purple",
+    "permerror": "purple",
+    "other": "#606060",
+}
+"""What a check of a mail came to."""
+
 OUTCOMES: Mapping[str, str] = {
     "recognised": "green",
     "foreign": "#808080",

@@ -13,6 +13,7 @@ SERIOUS = 'level=~"critical|error"'
 FAILED = 'level=~"critical|error|warning"'
 UNFILTERED = r'tag=~"\\[children\\]\\[error\\]\\[(alive|message-processing)\\]"'
 """Mail passes although no child milter looks at it."""
+CHECKS = "milter_manager_mail_checks_total"
 UNREACHABLE = 'tag="[children][error][connection]"'
 
 
@@ -28,6 +29,13 @@ def rate(metric: str, *conditions: str) -> str:
     Take a counter's rate a second.
     """
     return f"rate({series(metric, *conditions)}[$__rate_interval])"
+
+
+def increase(metric: str, *conditions: str, window: str = "$__range") -> str:
+    """
+    Take what a counter rose by: over the whole time range, or in a point's own interval.
+    """
+    return f"increase({series(metric, *conditions)}[{window}])"
 
 
 def total(by: str, expression: str) -> str:
