@@ -73,6 +73,13 @@ class AdviceBook:
         return self._by_metric.get(name)
 
 
+def advise(message: Message | None, language: str) -> Wording | None:
+    """
+    Give the likely causes of a message and what to check; None where the catalogue lacks it.
+    """
+    return load_advice().of_message(message).wording[language] if message else None
+
+
 def heading(message: Message) -> str:
     """
     Give a message's heading in the runbook, without marks, the same in every language.

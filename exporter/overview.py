@@ -106,20 +106,16 @@ def summarise(snapshot: Snapshot, catalogue: Catalogue) -> Overview:
     Sum up a tally.
     """
     counts = snapshot.counts
-    statuses: Counter[str] = Counter()
-    for (status,), number in sums(snapshot, "sessions_ended", 2):
-        statuses[status] += number
-    errors = Counter(dict(errors_of(snapshot)))
     return Overview(
-        statuses=rank(statuses),
+        statuses=rank(counted(snapshot, "sessions_ended", 2)),
         disconnected=counts.get(("sessions_disconnected",), 0),
         in_progress=snapshot.sessions_in_progress,
         quarantines=counts.get(("quarantines",), 0),
         processes=snapshot.processes,
         memory_bytes=snapshot.gauges.get(("memory",)),
         milters=tuple(milters_of(snapshot)),
-        faults=tuple(rank_faults(errors, catalogue)),
-        errors=errors.total(),
+        faults=rank_faults(snapshot, catalogue)[:MOST_ERRORS],
+        errors=sum(number for _, number in errors_of(snapshot)),
         outcomes={outcome: number for (outcome,), number in sums(snapshot, "lines", 1)},
         last_line=snapshot.gauges.get(("last_line",)),
         newest=snapshot.newest,
@@ -133,6 +129,16 @@ def sums(snapshot: Snapshot, name: str, *places: int) -> Iterator[tuple[tuple[st
     for key, number in snapshot.counts.items():
         if key[0] == name and number:
             yield tuple(key[place] for place in places), number
+
+
+def counted(snapshot: Snapshot, name: str, place: int) -> Counter[str]:
+    """
+    Sum up a metric by one of its labels.
+    """
+    numbers: Counter[str] = Counter()
+    for (label,), number in sums(snapshot, name, place):
+        numbers[label] += number
+    return numbers
 
 
 def rank(numbers: Counter[str]) -> Parts:
@@ -153,15 +159,24 @@ def errors_of(snapshot: Snapshot) -> Iterator[tuple[tuple[str, ...], int]]:
             yield key, left
 
 
-def rank_faults(errors: Counter[tuple[str, ...]], catalogue: Catalogue) -> Iterator[Fault]:
+def rank_faults(snapshot: Snapshot, catalogue: Catalogue) -> tuple[Fault, ...]:
     """
-    Give the most frequent errors with what the catalogue says of them.
+    Give the errors, the most frequent first, with what the catalogue says of them.
     """
-    known = {(m.module, m.tags): m for m in reversed(catalogue.messages)}
-    known |= {(m.module, m.tags): m for m in catalogue.messages if m.level in ERROR_LEVELS}
-    worst = sorted(errors.items(), key=lambda pair: (-pair[1], pair[0]))[:MOST_ERRORS]
-    for (module, level, tags), lines in worst:
-        yield Fault(module, level, tags, lines, known.get((module, tags)))
+    known = {(m.module, m.level, m.tags): m for m in reversed(catalogue.messages)}
+    # milter-manager may write a message at another level than the documented one.
+    others = {(m.module, m.tags): m for m in reversed(catalogue.messages)}
+    errors = sorted(errors_of(snapshot), key=lambda pair: (-pair[1], pair[0]))
+    return tuple(
+        Fault(
+            module,
+            level,
+            tags,
+            lines,
+            known.get((module, level, tags), others.get((module, tags))),
+        )
+        for (module, level, tags), lines in errors
+    )
 
 
 def milters_of(snapshot: Snapshot) -> Iterator[Milter]:
@@ -192,7 +207,14 @@ def by_milter(snapshot: Snapshot, name: str, place: int) -> dict[str, Counter[st
     """
     Sum up a metric whose first label is the milter, by another of its labels.
     """
+    return grouped(snapshot, name, 1, place)
+
+
+def grouped(snapshot: Snapshot, name: str, outer: int, inner: int) -> dict[str, Counter[str]]:
+    """
+    Sum up a metric by two of its labels.
+    """
     found: dict[str, Counter[str]] = {}
-    for (milter, word), number in sums(snapshot, name, 1, place):
-        found.setdefault(milter, Counter())[word] += number
+    for (group, word), number in sums(snapshot, name, outer, inner):
+        found.setdefault(group, Counter())[word] += number
     return found

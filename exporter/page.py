@@ -10,14 +10,12 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from exporter.advice import Wording as Advice
-from exporter.advice import load_advice
+from exporter.advice import advise
 from exporter.catalogue import Catalogue
 from exporter.negotiate import LANGUAGES
 from exporter.overview import Fault, Overview, Parts, summarise, total
@@ -92,7 +90,7 @@ def render_page(view: View, language: str) -> bytes:
         others=others,
         style=Markup(load_style()),  # noqa: S704 - a file of this package
         explain=lambda fault: explain(fault, language),
-        advise=lambda fault: advise(fault, language),
+        advise=lambda fault: advise(fault.message, language),
     )
     return page.encode("utf-8", errors="backslashreplace")
 
@@ -103,7 +101,12 @@ def load_template() -> Template:
     Compile the template that comes with the package, every value escaped.
     """
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=PackageLoader("exporter", ""),
+        auto_reload=False,
     )
     environment.filters |= {
         "name": show_name,
@@ -113,8 +116,7 @@ def load_template() -> Template:
         "count": "{:,.0f}".format,
     }
     environment.globals |= {"share": show_share, "total": total}
-    text = resources.files("exporter").joinpath("page.html").read_text("utf-8")
-    return environment.from_string(text)
+    return environment.get_template("page.html")
 
 
 def disconnected_of(overview: Overview) -> Parts:
@@ -131,13 +133,6 @@ def explain(fault: Fault, language: str) -> str:
     if fault.message is None:
         return ""
     return fault.message.ja if language == "ja" else fault.message.en
-
-
-def advise(fault: Fault, language: str) -> Advice | None:
-    """
-    Give the likely causes of an error and what to check; None where the catalogue lacks it.
-    """
-    return load_advice().of_message(fault.message).wording[language] if fault.message else None
 
 
 def word_finding(finding: Finding, say: Wording, status: Status) -> Notice:

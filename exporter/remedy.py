@@ -8,6 +8,7 @@ import grp
 import os
 import pwd
 import stat
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,16 +47,16 @@ def find_remedy(path: Path) -> Remedy | None:
         return None
     if os.access(path, os.R_OK, effective_ids=True):
         return None
-    kind, gid = choose_kind(status), status.st_gid
-    if not kind:
+    kind, gid = choose_kind(status, {os.getegid(), *os.getgroups()}), status.st_gid
+    if kind == "other":
         return None
     group = LOG_GROUP if kind == "root" else name_group(gid)
     return Remedy(kind, str(path), name_user(os.geteuid()), group, gid)
 
 
-def choose_kind(status: os.stat_result) -> str:
+def choose_kind(status: os.stat_result, gids: AbstractSet[int]) -> str:
     """
-    Say what is missing; empty for a member of a group that may read it.
+    Say what somebody in these groups lacks to read a file; other for one whose group may read it.
 
     Then it is an access control list or a security module, of which a mode says nothing.
     """
@@ -63,7 +64,7 @@ def choose_kind(status: os.stat_result) -> str:
         return "root"
     if not status.st_mode & stat.S_IRGRP:
         return "mode"
-    return "" if status.st_gid in {os.getegid(), *os.getgroups()} else "group"
+    return "other" if status.st_gid in gids else "group"
 
 
 def name_user(uid: int) -> str:

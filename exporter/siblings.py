@@ -16,11 +16,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter.zstd import ZstdError, ZstdFile
+
+SUFFIXES = (".gz", ".bz2", ".xz", ".zst")
+"""What compressors append to a name."""
 # logrotate(8): "start count" makes mail.log.1, "dateext" with its formats mail.log-20261122,
 # -2026112223, -20261122-1795385937 or 2026-11-22, each with the compressor's ending.
 GENERATION = re.compile(
     r"(?:\.(?P<number>\d{1,5})|[.-]?(?P<date>\d{4}-?\d\d-?\d\d(?:[-_T.]?\d{1,10})*))"
-    r"(?P<suffix>\.gz|\.bz2|\.xz)?"
+    rf"(?P<suffix>{'|'.join(map(re.escape, SUFFIXES))})?"
 )
 MOST_SIBLINGS = 1_000
 BLOCK_BYTES = 1024 * 1024
@@ -91,7 +95,7 @@ class Compressed:
                 # Here too: a directory full of them takes its time, one block of bzip2 0.1 s.
                 self._between()
                 last = known = known + self._file.read(length - len(known))
-        except (EOFError, lzma.LZMAError, zlib.error) as error:
+        except (EOFError, lzma.LZMAError, zlib.error, ZstdError) as error:
             raise OSError(None, f"{self._path.name}: {error}") from error
         self._last = last
         return known
@@ -120,7 +124,9 @@ class Compressed:
         self._file.close()
 
 
-def open_compressed(path: Path, suffix: str) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile:
+def open_compressed(
+    path: Path, suffix: str
+) -> gzip.GzipFile | bz2.BZ2File | lzma.LZMAFile | ZstdFile:
     """
     Open a compressed file by its ending.
     """
@@ -129,6 +135,8 @@ def open_compressed(path: Path, suffix: str) -> gzip.GzipFile | bz2.BZ2File | lz
             return gzip.GzipFile(path)
         case ".bz2":
             return bz2.BZ2File(path)
+        case ".zst":
+            return ZstdFile(path)
         case _:
             return lzma.LZMAFile(path)
 

@@ -515,3 +515,18 @@ def test_standard_input() -> None:
     newest = max(at for samples in series_of(result.output.decode()).values() for at, _ in samples)
 
     assert 120 > abs(newest - time.time())
+
+
+def test_empty_generation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """
+    An empty file beside others of its log is a note, by itself a failure.
+    """
+    log, older, other = (tmp_path / name for name in ("mail.log", "mail.log.1", "other.log"))
+    older.write_bytes(lines_at(0, 60))
+    for path in (log, other):
+        path.write_bytes(b"")
+    arguments = ["backfill", "--output", str(tmp_path / "x"), "--force", str(log), str(older)]
+
+    assert 0 == main(arguments)
+    assert f"milter-manager-logtool: {log}: empty\n" in capsys.readouterr().err
+    assert 1 == main([*arguments, str(other)])

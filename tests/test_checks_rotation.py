@@ -3,12 +3,15 @@ How logs are rotated, and who writes on in a rotated one.
 """
 
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
-from machine import Machine, keys
+from machine import STRANGER, Machine, keys
 
+from exporter.logtool.checks import rotation
 from exporter.logtool.checks.finding import Finding
 from exporter.logtool.checks.rotation import (
+    check_generations,
     check_rotation,
     check_writers,
     directives,
@@ -133,3 +136,38 @@ def test_real_writer(tmp_path: Path) -> None:
         assert ["late_writers"] == keys(
             check_writers(log, list(machine.system.descriptors()), machine.system)
         )
+
+
+def test_generations(machine: Machine) -> None:
+    """
+    Rotated files that may not be read are named, where the log itself may be.
+    """
+    machine.root.chmod(0o755)
+    log = machine.put(LOG)
+    for name in (f"{LOG}.1", f"{LOG}.2.zst", f"{LOG}.3.gz", f"{LOG}.old"):
+        machine.put(name).chmod(0o600)
+    machine.put(f"{LOG}.1").chmod(0o644)
+    values = {"file": LOG, "files": "mail.log.3.gz, mail.log.2.zst", "user": STRANGER.name}
+
+    assert [Finding("rotated_unreadable", values)] == list(
+        check_generations(Path(LOG), STRANGER, machine.system)
+    )
+
+    log.chmod(0o600)
+
+    assert [] == keys(check_generations(Path(LOG), STRANGER, machine.system))
+
+
+def test_generations_unlisted(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Of a directory that may not be listed nothing is said here.
+    """
+
+    def refuse(_: Path) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    machine.root.chmod(0o755)
+    machine.put(LOG)
+    monkeypatch.setattr(rotation, "list_siblings", refuse)
+
+    assert [] == keys(check_generations(Path(LOG), STRANGER, machine.system))

@@ -471,3 +471,22 @@ def test_words_are_valid() -> None:
     path = Path(explain.__file__).with_name("words.toml")
 
     assert tomllib.loads(path.read_text()) == load_words()
+
+
+def test_tags_of_a_header() -> None:
+    """
+    Of a header's tags, looked up, every metric is named that such a line may raise.
+    """
+    found = json.loads(ask("--json", "[milter][header][add]"))
+
+    assert {
+        "milter_manager_milter_headers_added_total",
+        "milter_manager_mail_checks_total",
+    } < {one["metric"] for one in found["raises"]}
+
+
+def test_long_argument() -> None:
+    """
+    An argument that is longer than any file's name is taken for a line.
+    """
+    assert "malformed" in ask("x" * 5000, status=1)

@@ -192,3 +192,12 @@ def test_browser(scheme: str, tmp_path: Path) -> None:
         light = "rgb(47, 158, 82)"
 
         assert (light == browser.ask(fill)) == (scheme == "light")
+
+
+def test_note() -> None:
+    """
+    What the advice says of one message alone stands among what to check.
+    """
+    report = report_of(log_of(b"[1] [client][error][accept] Too many open files"))
+
+    assert any("Another reason than" in text for text in page_of(report).texts)

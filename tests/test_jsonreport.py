@@ -159,3 +159,13 @@ def test_unknown_error() -> None:
     (error,) = json.loads(write_json(changed, "en"))["errors"]
 
     assert (None, [], []) == (error["meaning"], error["causes"], error["check"])
+
+
+def test_note() -> None:
+    """
+    What the advice says of one message alone is there too.
+    """
+    report = report_of(log_of(b"[1] [client][error][accept] Too many open files"))
+    (error,) = json.loads(write_json(report, "en"))["errors"]
+
+    assert "Another reason than" in error["note"]

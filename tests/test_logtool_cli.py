@@ -2,8 +2,10 @@
 The tool's command line.
 """
 
+import errno
 import io
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter import __version__
-from exporter.logtool import cli, explain
+from exporter.logtool import __main__, cli, explain
 from exporter.logtool.cli import COMMANDS, load_command, main, run_command
 from exporter.logtool.terminal import (
     PROGRAM,
@@ -255,3 +257,97 @@ def test_installed() -> None:
 
     assert done.returncode == 0
     assert done.stdout.startswith(b"line 1: 52\n")
+
+
+@pytest.mark.parametrize("raising", [True, False])
+def test_entry(raising: bool, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: FBT001 - pytest
+    """
+    The command is the tool, and leaves an interrupt as it was: raised, or ignored under nohup.
+    """
+    wanted = signal.default_int_handler if raising else signal.SIG_IGN
+    before = signal.signal(signal.SIGINT, wanted)
+    monkeypatch.setattr(cli, "main", lambda: 7)
+    try:
+        assert (7, wanted) == (__main__.main(), signal.getsignal(signal.SIGINT))
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_interrupted_import(tmp_path: Path) -> None:
+    """
+    An interrupt that comes before the tool is imported ends it without a traceback.
+    """
+    (tmp_path / "rich.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.logtool import __main__; "
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}__main__.main()", tmp_path],
+        capture_output=True,
+        check=False,
+    )
+
+    assert (-signal.SIGINT, b"") == (result.returncode, result.stderr)
+
+
+@pytest.mark.parametrize("arguments", [["messages"], ["check", "--no-state"], ["explain", "52"]])
+def test_full_output(arguments: list[str]) -> None:
+    """
+    Where standard output cannot be written to, one line says so.
+    """
+    with Path("/dev/full").open("wb") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "exporter.logtool", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+
+    assert 1 == result.returncode
+    assert b"No space left on device\n" == result.stderr.partition(b"] ")[2]
+
+
+def test_full_output_inside(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """
+    Standard output is put out of reach of Python's last flush once it cannot be written to.
+    """
+
+    def write(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "full")
+
+    replaced: list[int] = []
+    monkeypatch.setattr(explain, "run", write)
+    monkeypatch.setattr(os, "dup2", lambda _null, stream: replaced.append(stream))
+
+    assert (1, 1) == (main(["explain"]), len(replaced))
+    assert f"{PROGRAM}: error: [Errno {errno.ENOSPC}] full\n" == capfd.readouterr().err
+
+
+def test_reader_gone_from_table(tmp_path: Path) -> None:
+    """
+    A table too that nobody reads any more ends the tool as SIGPIPE would.
+    """
+    log = tmp_path / "mail.log"
+    log.write_bytes(b"Nov 22 22:07:33 mail milter-manager[5]: [session][end][quit][pass][1](1)\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "exporter.logtool", "summary", str(log)]
+    result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+
+    assert (cli.EXIT_NO_READER, b"") == (result.returncode, result.stderr)
+
+
+def test_closed_output_of_bytes(tmp_path: Path) -> None:
+    """
+    What writes bytes to a standard output that is closed is no exception.
+    """
+    log = tmp_path / "mail.log"
+    log.write_bytes(b"Nov 22 22:07:33 mail milter-manager[5]: [session][end][quit][pass][1](1)\n")
+    command = f'exec "$0" -m exporter.logtool backfill --output - {log} >&-'
+    result = subprocess.run(
+        ["/bin/sh", "-c", command, sys.executable], stderr=subprocess.PIPE, check=False
+    )
+
+    assert 0 == result.returncode
+    assert b"Traceback" not in result.stderr

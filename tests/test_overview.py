@@ -158,3 +158,20 @@ def test_of_a_log() -> None:
     assert (("pass", 1), ("reject", 1)) == found.statuses
     assert "[leader][error]" not in {fault.tags for fault in found.faults}
     assert 1 == found.outcomes["unknown"]
+
+
+def test_fault_of_another_level() -> None:
+    """
+    An error is explained by the entry of its level; at a level that has none, by that of its tags.
+    """
+    message = next(m for m in CATALOGUE.messages if m.level == "error" and m.tags)
+    several = [m for m in CATALOGUE.messages if m.tags == "[{GLib domain}]"]
+    counts: dict[Key, int] = {
+        ("log_messages", message.module, "critical", message.tags): 3,
+        ("log_messages", several[0].module, "critical", several[0].tags): 2,
+        ("log_messages", several[0].module, "error", several[0].tags): 1,
+    }
+
+    assert [message.level, "critical", "error"] == [
+        fault.message and fault.message.level for fault in overview(counts).faults
+    ]

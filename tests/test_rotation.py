@@ -35,6 +35,7 @@ from typing import NoReturn
 from unittest import mock
 
 import pytest
+from backports import zstd
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -56,6 +57,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
+    ".zst": zstd.compress,
 }
 SECOND = 1_000_000_000
 
@@ -585,7 +587,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     world.close()
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".bz2", ".xz", ".zst"])
 @pytest.mark.parametrize("rotations", [0, 1, 2, 3])
 @pytest.mark.parametrize("down", [False, True], ids=["running", "down"])
 @pytest.mark.parametrize("writer", ["reopens", "reopens late", "keeps"])

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from backports import zstd
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     ".xz": lzma.compress,
+    ".zst": zstd.compress,
 }
 DATA = b"".join(b"line %d\n" % i for i in range(1000))
 
@@ -37,7 +39,7 @@ def names(path: Path) -> list[str]:
     "expected",
     [
         ["mail.log.10", "mail.log.2", "mail.log.1"],
-        ["mail.log.3.gz", "mail.log.2.xz", "mail.log.1.bz2"],
+        ["mail.log.4.zst", "mail.log.3.gz", "mail.log.2.xz", "mail.log.1.bz2"],
         ["mail.log-20251231", "mail.log-20260101.gz", "mail.log-20261122"],
         ["mail.log-2026-11-21", "mail.log-2026-11-22.xz"],
         ["mail.log-20261122", "mail.log-2026112223"],
@@ -60,7 +62,7 @@ def test_order(expected: list[str], tmp_path: Path) -> None:
     "name",
     [
         "mail.log", "mail.log.gz", "mail.log.old", "mail.log.1~", "mail.log.1.gz.tmp",
-        "mail.log.1.zst", "mail.log1", "mail.login.1", "xmail.log.1", "mail.log.123456",
+        "mail.log.1.lz4", "mail.log1", "mail.login.1", "xmail.log.1", "mail.log.123456",
         "mail.log.-1", "mail.log-2026", "mail.log.1\n", ".mail.log.1.swp",
     ],
 )  # fmt: skip

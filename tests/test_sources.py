@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -310,3 +311,21 @@ def test_memory(tmp_path: Path) -> None:
 
     assert length == 6_000_000 * 33
     assert kibibytes < 120_000
+
+
+@pytest.mark.parametrize("suffix", list(COMPRESSORS))
+def test_empty(suffix: str, tmp_path: Path) -> None:
+    """
+    An empty file is excused where others of its log are read too, a missing one never.
+    """
+    empty, full, alone = (tmp_path / f"{name}{suffix}" for name in ("a.1", "a.2", "b"))
+    for path, data in ((empty, b""), (full, DATA), (alone, b"")):
+        path.write_bytes(COMPRESSORS[suffix](data))
+    names = [str(one) for one in (empty, full, alone, tmp_path / "a.3")]
+    found = {}
+    for source in arrange(names, io.BytesIO()).sources:
+        with suppress(SourceError):
+            read(source)
+        found[Path(source.argument).name] = source.excused
+
+    assert {empty.name: True, full.name: False, alone.name: False, "a.3": False} == found

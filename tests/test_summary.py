@@ -362,3 +362,20 @@ def test_speed(tmp_path: Path) -> None:
     summary = min(seconds_of(lambda: call("--json", str(path))) for _ in range(3))
 
     assert summary < 3 * daemon
+
+
+def test_empty_generation(tmp_path: Path) -> None:
+    """
+    An empty file beside others of its log is a note; where all are empty there is nothing to use.
+    """
+    newest, older = tmp_path / "mail.log", tmp_path / "mail.log.1.gz"
+    newest.write_bytes(b"")
+    older.write_bytes(gzip.compress(log_of(*TROUBLED)))
+    status, out, told = call(str(newest), str(older), "--json")
+
+    assert (0, f"milter-manager-logtool: {newest}: empty\n") == (status, told)
+    assert [str(older)] == [one["name"] for one in json.loads(out)["files"]]
+
+    older.write_bytes(gzip.compress(b""))
+
+    assert 2 == call(str(newest), str(older))[0]

@@ -37,6 +37,8 @@ EPILOG = """\
 Prometheus takes it in with
   promtool tsdb create-blocks-from openmetrics FILE DIRECTORY
 where DIRECTORY is the one of its data; docs/migrate.md has the whole way.
+
+Its messages are in English, whatever --lang or the locale says.
 """
 
 Value = TypeVar("Value")
@@ -138,7 +140,7 @@ def read_sources(
                 progress.update(task, completed=done)
         except SourceError as error:
             terminal.warn(str(error))
-            failed = True
+            failed = failed or not source.excused
         if replay.steps.late_lines:
             terminal.warn(
                 f"{source.name}: {replay.steps.late_lines} lines bear times of more than an hour"

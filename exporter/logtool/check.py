@@ -18,16 +18,18 @@ from exporter.logtool.checks.logs import check_logs, find_logs
 from exporter.logtool.checks.port import check_ports
 from exporter.logtool.checks.program import check_program
 from exporter.logtool.checks.report import Words, report
-from exporter.logtool.checks.rotation import check_rotation, check_writers
+from exporter.logtool.checks.rotation import check_generations, check_rotation, check_writers
 from exporter.logtool.checks.settings import find_settings, read_config
 from exporter.logtool.checks.statefile import check_state
 from exporter.logtool.checks.system import System
+from exporter.logtool.checks.webfile import check_web_file
 from exporter.logtool.terminal import CommonOptions, Terminal
 
 EPILOG = """\
 The exporter's own flags and environment variables are taken too, as
---input.file PATH, --input.program NAME, --state.file PATH and
---web.listen-address ADDRESS: give those that the exporter is started with.
+--input.file PATH, --input.program NAME, --state.file PATH,
+--web.listen-address ADDRESS and --web.config.file PATH: give those that the
+exporter is started with.
 What is not given is taken from /etc/default/milter-manager-exporter.
 
 Exit status: 0 all is well, 1 there are problems, 2 it cannot be told.
@@ -107,8 +109,10 @@ def examine(config: Config, person: Person, system: System) -> Iterator[Finding]
     descriptors = list(system.descriptors())
     for path in logs.present:
         yield from check_rotation(path, system)
+        yield from check_generations(path, person, system)
         yield from check_writers(path, descriptors, system)
     yield from check_journal(config.input_programs, person, system, alone=not logs.present)
     yield from check_inotify(person, descriptors, system)
     yield from check_state(config, person, system)
     yield from check_ports(config, person, descriptors, system)
+    yield from check_web_file(config, person, system)

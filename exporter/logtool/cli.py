@@ -15,6 +15,7 @@ from typing import NoReturn, TypeAlias
 
 import exporter
 from exporter.logtool.terminal import (
+    EXIT_SOME_FAILED,
     EXIT_UNUSABLE,
     LANGUAGES,
     PROGRAM,
@@ -126,7 +127,7 @@ def open_terminal() -> Terminal:
     """
     Take the standard streams; Python has None for one that is closed.
     """
-    none = io.StringIO()
+    none = io.TextIOWrapper(io.BytesIO())
     terminal = Terminal(
         sys.stdin.buffer if sys.stdin else io.BytesIO(), sys.stdout or none, sys.stderr or none
     )
@@ -149,10 +150,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Python flushes standard output once more at its end, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         return EXIT_NO_READER
+    except OSError as error:  # of standard output: what else is read or written is caught there
+        discard_output()
+        terminal.warn(f"error: {error}")
+        return EXIT_SOME_FAILED
     return status
+
+
+def discard_output() -> None:
+    """
+    Give up on standard output: Python flushes it once more at its end, and would complain.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run_command(argv: Sequence[str], environ: Mapping[str, str], terminal: Terminal) -> int:

@@ -7,9 +7,9 @@ a long log says something new with every paragraph; what it remembers is bounded
 
 import argparse
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from exporter.catalogue import load_catalogue
 from exporter.config import DEFAULT_PROGRAMS
@@ -104,7 +104,8 @@ class Explainer:
         Explain each argument by itself.
         """
         for argument in arguments:
-            if "[" not in argument and Path(argument).is_file():
+            # Path.is_file would raise for what is longer than any name.
+            if "[" not in argument and os.path.isfile(argument):  # noqa: PTH113
                 raise UsageError(f"{argument} is a file: give its lines on standard input (< FILE)")
         known = True
         for number, argument in enumerate(arguments, 1):

@@ -13,12 +13,11 @@ from functools import cache
 from hashlib import sha256
 from importlib import resources
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from exporter import __version__
-from exporter.advice import Wording as Advice
-from exporter.advice import load_advice
+from exporter.advice import advise
 from exporter.logtool.charts import MOST_BARS, Bars, draw
 from exporter.logtool.ledger import TROUBLES
 from exporter.logtool.phrases import (
@@ -29,7 +28,7 @@ from exporter.logtool.phrases import (
     show_share,
     tick_form,
 )
-from exporter.logtool.report import SHARES, FaultReport, Report
+from exporter.logtool.report import SHARES, Report
 from exporter.logtool.timeline import Plot, Series
 from exporter.overview import Parts, total
 from exporter.style import load_style
@@ -96,7 +95,7 @@ def write_html(report: Report, phrases: Phrases, now: float) -> str:
         shares=[f"p{share * 100:g}" for share in SHARES],
         stretches=list(stretches_of(report, names, phrases)),
         milter_charts=list(milter_charts_of(report, names, phrases)),
-        advise=lambda fault: advise(fault, phrases.language),
+        advise=lambda fault: advise(fault.message, phrases.language),
         total=total,
     )
 
@@ -127,7 +126,12 @@ def load_template() -> Template:
     Compile the template that comes with the package, every value escaped.
     """
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=PackageLoader("exporter", ""),
+        auto_reload=False,
     )
     environment.filters |= {
         "name": show_name,
@@ -137,15 +141,7 @@ def load_template() -> Template:
         "moment": show_moment,
     }
     environment.globals |= {"share": show_share}
-    text = resources.files("exporter.logtool").joinpath("summary.html").read_text("utf-8")
-    return environment.from_string(text)
-
-
-def advise(fault: FaultReport, language: str) -> Advice | None:
-    """
-    Say what to do about an error, where that is known.
-    """
-    return load_advice().of_message(fault.message).wording[language] if fault.message else None
+    return environment.get_template("logtool/summary.html")
 
 
 def stretches_of(report: Report, names: Sequence[str], phrases: Phrases) -> Iterator[Stretch]:

@@ -236,5 +236,6 @@ def _any_reading(message: Message) -> Reading:
     names = {name for run in message.runs for name in PLACEHOLDER.findall(run)}
     words = dict.fromkeys(names, ANY_WORD) | dict(message.fixed)
     header = ANY_WORD if message.counts in {"milter_header", "session_header"} else None
+    checks = ((ANY_WORD, ANY_WORD),) if message.counts == "milter_header" else ()
     milter = ANY_WORD if message.milter else None
-    return Reading("recognised", message.level, message, words, milter, header)
+    return Reading("recognised", message.level, message, words, milter, header, checks=checks)

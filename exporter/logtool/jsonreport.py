@@ -11,10 +11,11 @@ from datetime import UTC, datetime
 from typing import TypeAlias
 
 from exporter import __version__
-from exporter.advice import load_advice
+from exporter.advice import advise
 from exporter.collector import FAMILIES
 from exporter.logtool.quantiles import RELATIVE_ERROR
-from exporter.logtool.report import SHARES, DurationReport, FaultReport, Report
+from exporter.logtool.report import SHARES, DurationReport, Report
+from exporter.overview import Fault
 from exporter.tally import Histogram, Key
 
 Json: TypeAlias = "str | int | float | bool | Sequence[Json] | Mapping[str, Json] | None"
@@ -113,12 +114,12 @@ def duration_object(one: DurationReport) -> Mapping[str, Json]:
     }
 
 
-def fault_object(fault: FaultReport, language: str) -> Mapping[str, Json]:
+def fault_object(fault: Fault, language: str) -> Mapping[str, Json]:
     """
     Give an error with its explanation.
     """
     message = fault.message
-    advice = load_advice().of_message(message).wording[language] if message else None
+    advice = advise(message, language)
     meaning = (message.ja if language == "ja" else message.en) if message else None
     return {
         "module": fault.module,
@@ -128,6 +129,7 @@ def fault_object(fault: FaultReport, language: str) -> Mapping[str, Json]:
         "meaning": meaning,
         "causes": list(advice.causes) if advice else [],
         "check": list(advice.check) if advice else [],
+        "note": advice.notes.get(message.number) if advice and message else None,
     }
 
 

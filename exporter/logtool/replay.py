@@ -98,5 +98,7 @@ class Replay:
                 f"{source.name}: {error}; left out: give the files of one log, and --year if its"
                 " stamps bear none"
             ) from error
+        if source.empty:
+            raise SourceError(f"{source.name}: empty")
         if not self.steps.begun:
             raise SourceError(f"{source.name}: no line in it bears a time; left out")

@@ -8,10 +8,22 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from exporter.catalogue import Catalogue, Message
+from exporter.catalogue import Catalogue
 from exporter.logtool.ledger import CONNECTION_FAILED, DISCONNECTED, Ledger
 from exporter.logtool.timeline import Timeline
-from exporter.overview import Milter, Parts, by_milter, errors_of, milters_of, rank, sums, total
+from exporter.overview import (
+    Fault,
+    Milter,
+    Parts,
+    by_milter,
+    counted,
+    grouped,
+    milters_of,
+    rank,
+    rank_faults,
+    sums,
+    total,
+)
 from exporter.tally import Key, Snapshot
 
 SHARES = (0.5, 0.95, 0.99)
@@ -54,19 +66,6 @@ class DurationReport:
     quantiles: tuple[float, ...]
     """In seconds, of SHARES in this order."""
     most: float
-
-
-@dataclass(frozen=True, slots=True)
-class FaultReport:
-    """
-    One error message, and how often it came.
-    """
-
-    module: str
-    level: str
-    tags: str
-    lines: int
-    message: Message | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class Report:
     """Lines outside of what --since and --until ask for."""
     statuses: tuple[StatusReport, ...]
     durations: tuple[DurationReport, ...]
-    faults: tuple[FaultReport, ...]
+    faults: tuple[Fault, ...]
     harmless: int
     """Error lines that a healthy server writes too; not among the faults."""
     milters: tuple[MilterReport, ...]
@@ -188,7 +187,7 @@ def make_report(reading: Reading, ledger: Ledger, catalogue: Catalogue) -> Repor
         left_out=reading.left_out,
         statuses=tuple(statuses_of(snapshot)),
         durations=tuple(durations_of(ledger)),
-        faults=tuple(faults_of(snapshot, catalogue)),
+        faults=rank_faults(snapshot, catalogue),
         harmless=sum(number for _, number in sums(snapshot, "harmless_messages", 1)),
         milters=tuple(milter_reports_of(snapshot)),
         checks=tuple(checks_of(snapshot)),
@@ -208,24 +207,11 @@ def lines_of_program(snapshot: Snapshot) -> int:
     return sum(number for _, number in sums(snapshot, "log_lines", 1))
 
 
-def counted(snapshot: Snapshot, name: str, place: int) -> Counter[str]:
-    """
-    Sum up a metric by one of its labels.
-    """
-    numbers: Counter[str] = Counter()
-    for (label,), number in sums(snapshot, name, place):
-        numbers[label] += number
-    return numbers
-
-
 def statuses_of(snapshot: Snapshot) -> Iterator[StatusReport]:
     """
     Give the sessions by status, the most frequent first; disconnected ones last.
     """
-    # by_milter sums up by the first label, whatever it is; here by status, then by last state.
-    found: dict[str, Counter[str]] = {}
-    for (state, status), number in sums(snapshot, "sessions_ended", 1, 2):
-        found.setdefault(status, Counter())[state] += number
+    found = grouped(snapshot, "sessions_ended", 2, 1)
     for status, number in rank(counted(snapshot, "sessions_ended", 2)):
         yield StatusReport(status, number, rank(found[status]))
     disconnected = snapshot.counts.get(("sessions_disconnected",), 0)
@@ -243,17 +229,6 @@ def durations_of(ledger: Ledger) -> Iterator[DurationReport]:
     ):
         values = tuple(quantiles.at(share) for share in SHARES)
         yield DurationReport(key, quantiles.count, values, quantiles.most)
-
-
-def faults_of(snapshot: Snapshot, catalogue: Catalogue) -> Iterator[FaultReport]:
-    """
-    Give the errors, the most frequent first, with what the catalogue says of them.
-    """
-    known = {(m.module, m.level, m.tags): m for m in reversed(catalogue.messages)}
-    for (module, level, tags), lines in sorted(
-        errors_of(snapshot), key=lambda pair: (-pair[1], pair[0])
-    ):
-        yield FaultReport(module, level, tags, lines, known.get((module, level, tags)))
 
 
 def milter_reports_of(snapshot: Snapshot) -> Iterator[MilterReport]:

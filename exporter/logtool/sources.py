@@ -14,7 +14,6 @@ import lzma
 import os
 import re
 import stat
-import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -27,21 +26,14 @@ from exporter.generation import LINE_BYTES, Generation, Statistics
 from exporter.logfile import HEAD_BYTES
 from exporter.logtool.terminal import shown
 from exporter.mark import FINGERPRINT_BYTES
-from exporter.siblings import GENERATION, Compressed
+from exporter.siblings import GENERATION, SUFFIXES, Compressed
 from exporter.tally import Tally
-
-if sys.version_info >= (3, 14):  # pragma: no cover - the tests run on one version
-    from compression import zstd
-else:
-    from backports import zstd
+from exporter.zstd import ZstdError, ZstdFile
 
 STANDARD_INPUT = "-"
 MAGIC_BYTES = 6
 """As many as the longest of the marks that compressed files begin with."""
-ZSTD_SUFFIX = ".zst"
-COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ZSTD_SUFFIX)
 BUFFER_BYTES = 128 * 1024
-
 
 NAME = re.compile(rf"(?P<log>.+?){GENERATION.pattern}", re.DOTALL)
 NEWEST = ("\N{REPLACEMENT CHARACTER}", 0)
@@ -111,7 +103,7 @@ def decompress(file: Counted) -> Callable[[int], bytes]:
     if magic.startswith(b"\xfd7zXZ\0"):
         return Filled(lzma.LZMAFile(buffered).read1)
     if magic.startswith(b"\x28\xb5\x2f\xfd"):  # RFC 8878, 3.1.1
-        return Filled(zstd.ZstdFile(buffered).read1)
+        return Filled(ZstdFile(buffered).read1)
     return buffered.read1
 
 
@@ -136,7 +128,7 @@ class Filled:
         try:
             while len(data) < size and (more := self._read(size - len(data))):
                 data += more
-        except (EOFError, OSError, lzma.LZMAError, zlib.error, zstd.ZstdError) as error:
+        except (EOFError, OSError, lzma.LZMAError, zlib.error, ZstdError) as error:
             self._error = OSError(None, f"damaged or cut off: {error}")
             self._error.__cause__ = error
             if not data:
@@ -196,6 +188,10 @@ class Source:
     unfinished: bytes = b""
     """The last line, where it has no newline; known in the end, and in no chunk."""
     statistics: Statistics = field(default_factory=Statistics)
+    rotated: bool = False
+    """Whether other generations of its log are to be read too."""
+    empty: bool = False
+    """Whether there is not a byte in it; known in the end."""
     _counted: Counted | None = None
 
     @property
@@ -204,6 +200,13 @@ class Source:
         Give its name, fit to be shown.
         """
         return show_name(self.argument)
+
+    @property
+    def excused(self) -> bool:
+        """
+        Say whether it is empty as one of a rotated log may well be, the new one for instance.
+        """
+        return self.empty and self.rotated
 
     @property
     def done(self) -> int:
@@ -231,6 +234,7 @@ class Source:
                 if generation.scanned - generation.position <= LINE_BYTES:
                     self.unfinished = stream.read_at(generation.position, LINE_BYTES)
                 generation.give_up(self.statistics)
+                self.empty = not self.statistics.read_bytes
         except OSError as error:
             raise SourceError(f"{self.name}: {error.strerror or error}") from error
 
@@ -272,7 +276,7 @@ def read_name(argument: str) -> Named:
     """
     path = str(Path(argument))
     plain = path
-    for suffix in COMPRESSED_SUFFIXES:
+    for suffix in SUFFIXES:
         plain = plain.removesuffix(suffix)
     match = NAME.fullmatch(plain)
     uncompressed = "" if plain == path else plain
@@ -298,7 +302,7 @@ def arrange(arguments: Iterable[str], standard_input: BinaryIO) -> Arrangement:
     files: dict[tuple[int, int], str] = {}
     for generations in logs.values():
         for named in sorted(generations, key=lambda generation: generation.order):
-            source = Source(named.argument, standard_input)
+            source = Source(named.argument, standard_input, rotated=len(generations) > 1)
             twin = named.uncompressed if named.uncompressed in paths else named.argument
             status = _look(named.argument)
             if status and twin == named.argument:

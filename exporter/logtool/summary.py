@@ -151,6 +151,7 @@ class Summary:
         self._latest = now
         """No line is from after that."""
         self._files: list[FileReport] = []
+        self._notes: list[str] = []
         self._times: list[float] = []
         self._left_out = 0
 
@@ -182,9 +183,9 @@ class Summary:
                 for done in self._feed(source):
                     progress.update(task, completed=before + done)
                 before += source.done
-        for file in self._files:
-            if file.problem:
-                terminal.warn(file.problem)
+        for line in (*self._notes, *(file.problem for file in self._files)):
+            if line:
+                terminal.warn(line)
 
     def report(self) -> Report:
         """
@@ -211,6 +212,9 @@ class Summary:
             problem = str(error)
         self._times += [one for one in (slices.first, slices.last) if one is not None]
         self._left_out += slices.left_out
+        if source.excused:
+            self._notes.append(self._phrases("summary_empty", name=source.name))
+            return
         problem = problem or self._complain(source, slices, before)
         self._files.append(FileReport(source.name, problem))
 

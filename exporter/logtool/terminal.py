@@ -9,7 +9,7 @@ import argparse
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import BinaryIO, Final, TextIO
+from typing import BinaryIO, Final, NoReturn, TextIO
 
 from rich.console import Console
 
@@ -78,12 +78,24 @@ class Terminal:
         return new_console(self.error)
 
 
+class OurConsole(Console):
+    """
+    A console that leaves it to its caller what to do when nobody reads any more.
+    """
+
+    def on_broken_pipe(self) -> NoReturn:
+        """
+        Raise it again; rich itself would end the program with status 1.
+        """
+        raise BrokenPipeError
+
+
 def new_console(stream: TextIO) -> Console:
     """
     Make rich's console, which finds nothing to mark up or to highlight in a text of its own accord.
     """
     width = None if stream.isatty() else PLAIN_COLUMNS
-    return Console(
+    return OurConsole(
         file=stream, width=width, markup=False, highlight=False, emoji=False, soft_wrap=False
     )
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.logtool.terminal import UsageError
-from exporter.remedy import name_user
+from exporter.remedy import choose_kind, name_user
 
 ACCESS_LIST = "system.posix_acl_access"
 USER, GROUP_OWNER, GROUP, MASK = 0x02, 0x04, 0x08, 0x10
@@ -125,18 +125,7 @@ def find_refusal(person: Person, path: Path, root: Path) -> Refusal | None:
         status = path.stat()
     except OSError:
         return Refusal("unseen", directory)
-    return Refusal(refusal_kind(person, status), path, status.st_gid)
-
-
-def refusal_kind(person: Person, status: os.stat_result) -> str:
-    """
-    Say which right to a file is missing.
-    """
-    if status.st_gid == 0:
-        return "root"
-    if not status.st_mode & stat.S_IRGRP:
-        return "mode"
-    return "other" if status.st_gid in person.gids else "group"
+    return Refusal(choose_kind(status, person.gids), path, status.st_gid)
 
 
 def ways(path: Path, root: Path) -> Iterator[Path]:

@@ -1,5 +1,5 @@
 """
-How the log is rotated: what logrotate is told, and who writes on in a file that was renamed.
+How the log is rotated: what logrotate is told, what it left, and who writes on in a renamed file.
 """
 
 import os
@@ -8,9 +8,10 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from exporter.logtool.checks.access import Person, find_refusal
 from exporter.logtool.checks.finding import Finding
 from exporter.logtool.checks.system import Descriptor, System
-from exporter.siblings import GENERATION
+from exporter.siblings import GENERATION, list_siblings
 
 LOGROTATE = "/etc/logrotate.conf"
 LOGROTATE_DIRECTORY = "/etc/logrotate.d"
@@ -20,6 +21,7 @@ SCRIPT = re.compile(
 )
 DELETED = " (deleted)"
 MOST_WRITERS = 5
+MOST_FILES = 5
 
 
 def check_rotation(path: Path, system: System) -> Iterator[Finding]:
@@ -58,6 +60,25 @@ def directives(text: str, log: str) -> frozenset[str]:
         if any(fnmatchcase(log, pattern) for pattern in patterns):
             words |= {line.split()[0] for line in body.splitlines() if line.strip()}
     return frozenset(words)
+
+
+def check_generations(path: Path, person: Person, system: System) -> Iterator[Finding]:
+    """
+    Say which rotated files of a log that somebody may read are closed to him.
+    """
+    root = system.at("/")
+    log = Path(os.path.realpath(system.at(path)))
+    if find_refusal(person, log, root):
+        return
+    try:
+        paths = [one.path for one in list_siblings(log)]
+    except OSError:
+        return  # which is told of the directory
+    refused = [one.name for one in paths if find_refusal(person, one, root)]
+    if refused:
+        files = ", ".join(refused[-MOST_FILES:])
+        values = {"file": str(path), "files": files, "user": person.name}
+        yield Finding("rotated_unreadable", values)
 
 
 def check_writers(
