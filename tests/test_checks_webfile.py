@@ -47,6 +47,15 @@ def test_good(person: Person, machine: Machine) -> None:
     assert ["web_file"] == keys(check_web_file(CONFIG, person, machine.system))
 
 
+def test_without_tls(machine: Machine) -> None:
+    """
+    A configuration that does not ask for TLS is as good.
+    """
+    machine.put(str(FILE), b"rate_limit: {interval: 1s}\n")
+
+    assert ["web_file"] == keys(check_web_file(CONFIG, ITSELF, machine.system))
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
