@@ -173,14 +173,12 @@ class Conversation(HTTPServerConnectionDelegate):
 
     def goes_on(self) -> bool:
         """
-        Tell whether the client is there, and the settings what the connection was made under.
+        Tell whether the settings are still those that the connection was made under.
 
         If they are not it hangs up: else a client whose certificate is no longer accepted could
         stay for ever.  Where a connection that was used before ends so, clients try again on a new
         one: Prometheus loses no scrape by this.
         """
-        if self._connection.stream.closed():
-            return False
         if self._web_settings.current() is self.settings:
             return True
         self.hang_up()

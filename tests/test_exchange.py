@@ -29,8 +29,8 @@ from serving import (
 )
 from structlog.testing import capture_logs
 
-from exporter.exchange import origin_form
-from exporter.guard import TURNS_OF_ONE
+from exporter.exchange import Conversation, origin_form
+from exporter.guard import TURNS_OF_ONE, Visitor
 from exporter.webconfig import Pem, RateLimit, Tls, WebConfig
 from exporter.websettings import Settings
 
@@ -219,6 +219,31 @@ def test_leaving_while_waiting(stuck: StuckBcrypt) -> None:
         assert 200 == ask(server, "/", headers=basic("last")).status
 
     assert 2 == stuck.calls
+
+
+def test_disconnected_while_answering(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Who loses the place before the answer is ready gets none, and nothing is said of it.
+    """
+    introduce = Conversation.visitor
+
+    def lose_place(conversation: Conversation, authorization: str) -> Visitor:
+        if authorization:
+            return introduce(conversation, authorization)
+        conversation.hang_up()
+        return introduce(conversation, authorization)
+
+    monkeypatch.setattr(Conversation, "visitor", lose_place)
+    with (
+        serving(settings=Given(WITH_USERS)) as server,
+        closing(dial(server, REQUEST)) as sock,
+    ):
+        assert b"" == read_to_end(sock)
+        assert 200 == ask(server, "/-/healthy", headers=basic("right")).status
+
+    assert not caplog.records
 
 
 def test_stop_while_checking(stuck: StuckBcrypt) -> None:
