@@ -32,6 +32,8 @@ SEED = int(os.environ.get("KILLS_SEED", "0")) or random.SystemRandom().randrange
 LIFE_SECONDS = 0.25
 """The longest life: about as long as a daemon takes to start and to catch up, four times."""
 DEADLINE_SECONDS = 30.0
+LOOK_EVERY = 40
+"""Kills between two lives that last until there is something to see, however slow the machine."""
 MOST_GENERATIONS = 40
 
 Sample = tuple[str, tuple[tuple[str, str], ...]]
@@ -311,9 +313,15 @@ def test_kill(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         if choose.random() < 0.1:
             witness.look()
 
-    for _ in range(KILLS):
+    writer.write()
+    with living(config, said):
+        # Who was never there cannot know of a log that is rotated away before.
+        wait_until(lambda: config.state_file is not None and config.state_file.exists(), said)
+    for number in range(KILLS):
         act()  # while it is down
         with living(config, said):
+            if number % LOOK_EVERY == 0:
+                wait_until(witness.look, said)
             end = time.monotonic() + choose.uniform(0, LIFE_SECONDS)
             while time.monotonic() < end:
                 act()
@@ -331,5 +339,5 @@ def test_kill(seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         witness.seen, PREFIX + LINES
     )
     assert "Traceback" not in said.read_text()
-    assert 1 < witness.looks
+    assert KILLS / LOOK_EVERY < witness.looks
     assert 4 == len(writer.rotated)
