@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from exporter.advice import advise
@@ -22,6 +21,7 @@ from exporter.overview import Fault, Overview, Parts, summarise, total
 from exporter.status import Status
 from exporter.style import load_style
 from exporter.tally import Snapshot
+from exporter.template import Filters, Render, load_template
 from exporter.verdict import Finding, judge
 from exporter.wording import (
     Wording,
@@ -77,7 +77,7 @@ def render_page(view: View, language: str) -> bytes:
     say = Wording(language, view.now)
     findings = judge(view.status, overview, ready=view.ready, now=view.now)
     first, *others = (word_finding(one, say, view.status) for one in findings)
-    page = load_template().render(
+    page = load_page()(
         say=say,
         language=language,
         switches=[(one, load_texts()["language"][one]) for one in LANGUAGES if one != language],
@@ -96,27 +96,18 @@ def render_page(view: View, language: str) -> bytes:
 
 
 @cache
-def load_template() -> Template:
+def load_page() -> Render:
     """
-    Compile the template that comes with the package, every value escaped.
+    Compile the page's template, once.
     """
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=PackageLoader("exporter", ""),
-        auto_reload=False,
-    )
-    environment.filters |= {
+    filters: Filters = {
         "name": show_name,
         "code": lambda text: visible(text, COMMAND_LENGTH),
         "ticks": mark_code,
         "size": show_size,
         "count": "{:,.0f}".format,
     }
-    environment.globals |= {"share": show_share, "total": total}
-    return environment.get_template("page.html")
+    return load_template("page.html", filters, {"share": show_share, "total": total})
 
 
 def disconnected_of(overview: Overview) -> Parts:

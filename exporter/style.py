@@ -1,5 +1,5 @@
 """
-The landing page's style sheet, and the policy that lets a browser use it and nothing else.
+The landing page's style sheet, and the policy that lets a browser use one style and nothing else.
 
 Kept apart from the page: every answer with the page needs the policy, and this imports nothing big.
 """
@@ -21,10 +21,17 @@ def load_style() -> str:
 @cache
 def page_policy() -> str:
     """
-    Give the page's Content-Security-Policy: this one style block, by its hash (CSP 3, 2.3.1).
+    Give the landing page's policy, which is a header: only there a browser heeds the last rule.
     """
-    digest = b64encode(sha256(load_style().encode()).digest()).decode()
+    return f"{policy_of(load_style())}; frame-ancestors 'none'"
+
+
+def policy_of(style: str) -> str:
+    """
+    Give a page's Content-Security-Policy: its one style block, by its hash (CSP 3, 2.3.1).
+    """
+    digest = b64encode(sha256(style.encode()).digest()).decode()
     return (
         f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'none'; form-action 'none'"
     )

@@ -6,7 +6,7 @@ import hashlib
 import re
 from base64 import b64encode
 
-from exporter.style import load_style, page_policy
+from exporter.style import load_style, page_policy, policy_of
 
 
 def test_policy() -> None:
@@ -20,6 +20,15 @@ def test_policy() -> None:
     assert "data:" == policy.pop("img-src")
     assert {"default-src", "base-uri", "form-action", "frame-ancestors"} == set(policy)
     assert {"'none'"} == set(policy.values())
+
+
+def test_policy_of() -> None:
+    """
+    A file's policy is the page's, without the one rule that browsers heed in a header only.
+    """
+    assert page_policy() == f"{policy_of(load_style())}; frame-ancestors 'none'"
+    assert policy_of(load_style()) != policy_of(f"{load_style()} ")
+    assert "frame-ancestors" not in policy_of(load_style())
 
 
 def test_style_loads_nothing() -> None:

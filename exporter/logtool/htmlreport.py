@@ -6,14 +6,11 @@ reported and each milter, over the last day, week, month and year, as far as the
 Everything that stems from a log is escaped, and the page's policy admits its own style alone.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from hashlib import sha256
 from importlib import resources
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from exporter import __version__
@@ -31,7 +28,8 @@ from exporter.logtool.phrases import (
 from exporter.logtool.report import SHARES, Report
 from exporter.logtool.timeline import Plot, Series
 from exporter.overview import Parts, total
-from exporter.style import load_style
+from exporter.style import load_style, policy_of
+from exporter.template import Filters, Render, load_template
 from exporter.wording import mark_code, show_name
 
 MOST_MILTERS = 20
@@ -84,7 +82,7 @@ def write_html(report: Report, phrases: Phrases, now: float) -> str:
     """
     style = load_report_style()
     names = report.timeline.names()
-    return load_template().render(
+    return load_report()(
         language=phrases.language,
         say=phrases,
         style=Markup(style),  # noqa: S704 - the package's own
@@ -109,39 +107,19 @@ def load_report_style() -> str:
     return load_style() + own
 
 
-def policy_of(style: str) -> str:
-    """
-    Give the page's Content-Security-Policy: this one style block, by its hash (CSP 3, 2.3.1).
-    """
-    digest = b64encode(sha256(style.encode()).digest()).decode()
-    return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
 @cache
-def load_template() -> Template:
+def load_report() -> Render:
     """
-    Compile the template that comes with the package, every value escaped.
+    Compile the report's template, once.
     """
-    environment = Environment(
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        loader=PackageLoader("exporter", ""),
-        auto_reload=False,
-    )
-    environment.filters |= {
+    filters: Filters = {
         "name": show_name,
         "ticks": mark_code,
         "count": show_count,
         "seconds": show_seconds,
         "moment": show_moment,
     }
-    environment.globals |= {"share": show_share}
-    return environment.get_template("logtool/summary.html")
+    return load_template("logtool/summary.html", filters, {"share": show_share})
 
 
 def stretches_of(report: Report, names: Sequence[str], phrases: Phrases) -> Iterator[Stretch]:
