@@ -4,7 +4,7 @@ What was counted so far, as a person wants to see it: sums and rankings of a tal
 Pure: a snapshot and the catalogue in, frozen values out; no texts, no HTML.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -188,33 +188,34 @@ def milters_of(snapshot: Snapshot) -> Iterator[Milter]:
     fallbacks = by_milter(snapshot, "milter_fallbacks", 3)
     invalid = by_milter(snapshot, "milter_invalid_responses", 2)
     levels = by_milter(snapshot, "milter_messages", 2)
-    none: Counter[str] = Counter()
     milters = [
         Milter(
             name,
-            ended.get(name, none).total(),
-            rank(timeouts.get(name, none)),
-            rank(fallbacks.get(name, none)),
-            invalid.get(name, none).total(),
-            sum(levels.get(name, none)[level] for level in ERROR_LEVELS),
+            ended[name].total(),
+            rank(timeouts[name]),
+            rank(fallbacks[name]),
+            invalid[name].total(),
+            sum(levels[name][level] for level in ERROR_LEVELS),
         )
         for name in {*ended, *timeouts, *fallbacks, *invalid, *levels}
     ]
     return iter(sorted(milters, key=lambda one: (-one.trouble, -one.errors, one.name)))
 
 
-def by_milter(snapshot: Snapshot, name: str, place: int) -> dict[str, Counter[str]]:
+def by_milter(snapshot: Snapshot, name: str, place: int) -> defaultdict[str, Counter[str]]:
     """
     Sum up a metric whose first label is the milter, by another of its labels.
     """
     return grouped(snapshot, name, 1, place)
 
 
-def grouped(snapshot: Snapshot, name: str, outer: int, inner: int) -> dict[str, Counter[str]]:
+def grouped(
+    snapshot: Snapshot, name: str, outer: int, inner: int
+) -> defaultdict[str, Counter[str]]:
     """
-    Sum up a metric by two of its labels.
+    Sum up a metric by two of its labels; nothing for what is not there.
     """
-    found: dict[str, Counter[str]] = {}
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for (group, word), number in sums(snapshot, name, outer, inner):
-        found.setdefault(group, Counter())[word] += number
+        found[group][word] += number
     return found

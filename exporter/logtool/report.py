@@ -238,13 +238,12 @@ def milter_reports_of(snapshot: Snapshot) -> Iterator[MilterReport]:
     statuses = by_milter(snapshot, "milters_ended", 3)
     headers = by_milter(snapshot, "milter_headers_added", 2)
     failures = by_milter(snapshot, "milter_messages", 3)
-    none: Counter[str] = Counter()
     reports = [
         MilterReport(
             one,
-            failures.get(one.name, none)[CONNECTION_FAILED],
-            rank(statuses.get(one.name, none)),
-            rank(headers.get(one.name, none)),
+            failures[one.name][CONNECTION_FAILED],
+            rank(statuses[one.name]),
+            rank(headers[one.name]),
         )
         for one in milters_of(snapshot)
     ]
