@@ -2,6 +2,7 @@
 The command line and the environment.
 """
 
+import gc
 import os
 import platform
 import re
@@ -52,9 +53,10 @@ def daemon(monkeypatch: pytest.MonkeyPatch) -> Daemon:
 @pytest.fixture(autouse=True)
 def _fresh(_restored_log: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Start without the variables of whoever runs the tests, and leave log and SIGHUP as they were.
+    Start without the variables of whoever runs the tests; leave log, SIGHUP and garbage alone.
     """
     monkeypatch.setattr(signal, "signal", Mock())
+    monkeypatch.setattr(gc, "freeze", Mock())
     for name in os.environ:
         if name.startswith(PREFIX):
             monkeypatch.delenv(name)
@@ -81,6 +83,18 @@ def test_no_flags(daemon: Daemon) -> None:
 
     assert 7 == main([])
     assert [Config()] == daemon.configs
+
+
+def test_little_to_clear_away(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    When the daemon has ended, and no sooner, Python is told not to look for garbage on its way out.
+    """
+    freeze = Mock()
+    monkeypatch.setattr(gc, "freeze", freeze)
+    daemon.act = lambda: freeze.call_count
+
+    assert 0 == main([])
+    assert 1 == freeze.call_count
 
 
 def test_every_flag(daemon: Daemon) -> None:
