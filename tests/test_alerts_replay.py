@@ -35,6 +35,8 @@ from running import (
 )
 from test_rules import items, text
 
+pytestmark = pytest.mark.usefixtures("_unmeasured_module")
+
 RULES = Path(__file__).parents[1] / "monitoring" / "rules"
 GROUPS = [
     "milter-manager-sessions", "milter-manager-durations", "milter-manager-errors",

@@ -32,6 +32,8 @@ from exporter.advice import slug
 from exporter.catalogue import load_catalogue
 from exporter.collector import FAMILIES
 
+pytestmark = pytest.mark.usefixtures("_unmeasured_module")
+
 HERE = Path(__file__).parent
 DATA = HERE / "data"
 FILES = HERE.parent / "monitoring" / "dashboards"

@@ -14,6 +14,8 @@ from hurry import LOOKBACK, hurry, hurry_files, scraped_each_minute
 from receiving import ALERTS, MONITORING, RULES, Receiver, receiving, start_alertmanager
 from running import Exporter, Program, Server, free_port, wait_until
 
+pytestmark = pytest.mark.usefixtures("_unmeasured_module")
+
 RUNBOOK = "https://milter-manager-exporter.example/runbook#"
 HEAD = b"Nov 22 22:10:34 vm milter-manager[7]: "
 SESSION = HEAD + b"[statistics] [session][end][end-of-message][pass][0.02899](33)\n"

@@ -18,6 +18,8 @@ from dialects import DATA
 from hurry import LOOKBACK, hurry_files, scraped_each_minute
 from running import Agent, Exporter, Program, Server, require, wait_until
 
+pytestmark = pytest.mark.usefixtures("_unmeasured_module")
+
 ROOT = Path(__file__).resolve().parent.parent
 MONITORING = ROOT / "monitoring"
 FLEET = MONITORING / "fleet"

@@ -192,6 +192,7 @@ def stop(exporter: Exporter) -> None:
     assert "msg=stopped" in exporter.lines[-1]
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_stop_in_a_backlog(tmp_path: Path, start_exporter: StartExporter) -> None:
     """
     Stopped in the midst of a backlog it saves how far it came, and goes on from there.
@@ -293,6 +294,7 @@ def test_hangup(tmp_path: Path, start_exporter: StartExporter) -> None:
     stop(exporter)
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_hangup_in_a_backlog(tmp_path: Path, start_exporter: StartExporter) -> None:
     """
     SIGHUP is obeyed between two chunks of a backlog, and makes nobody ready before the time.
@@ -313,6 +315,7 @@ def test_hangup_in_a_backlog(tmp_path: Path, start_exporter: StartExporter) -> N
     assert lines == exporter_of(exporter).total(ENDED)
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_hangup_storm(tmp_path: Path, start_exporter: StartExporter) -> None:
     """
     A thousand SIGHUPs a second keep it neither from a backlog nor from new lines, nor fill its log.
@@ -358,6 +361,7 @@ def exporter_of(exporter: Exporter) -> Exporter:
     return exporter
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_hangup_through_rotations(
     tmp_path: Path, start_exporter: StartExporter, monkeypatch: pytest.MonkeyPatch
 ) -> None:

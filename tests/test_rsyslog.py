@@ -20,6 +20,8 @@ from pathlib import Path
 import pytest
 from running import DEADLINE_SECONDS, Exporter, Program, require, wait_until
 
+pytestmark = pytest.mark.usefixtures("_unmeasured_module")
+
 MESSAGES = 12_000
 BURST = 50
 CASES_AT_A_TIME = 7

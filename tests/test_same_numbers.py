@@ -17,6 +17,8 @@ from backfilled import backfill, last_values, run_tool
 from dialects import DATA
 from running import Exporter, Sample, total
 
+pytestmark = pytest.mark.usefixtures("_unmeasured_module")
+
 Numbers = dict[Sample, float]
 StartExporter = Callable[..., Exporter]
 

@@ -220,8 +220,12 @@ def test_memory() -> None:
     However long a log is, the buckets are as many.
     """
     timeline = Timeline(START * 2)
-    for i in range(100_000):
-        timeline.add(START + i * 7919, ONE, 0)
+    moment = START
+    # Each step fills the buckets of another fineness, and the last one those of all of it.
+    for step in (61, 599, 7919, 86_399, 7 * 86_400):
+        for _ in range(2_500):
+            moment += step
+            timeline.add(moment, ONE, 0)
     kept = sum(len(archive.buckets) for archive in timeline._archives)  # noqa: SLF001 - its memory
 
     assert kept <= sum(one.buckets for one in RESOLUTIONS)

@@ -138,6 +138,7 @@ def expand(name: str) -> set[str]:
     return {call for each in names if not each.startswith("#") for call in expand(each)}
 
 
+@pytest.mark.usefixtures("_unmeasured")
 def test_system_calls(tmp_path: Path, programs: list[Program]) -> None:
     """
     A run through reading, rotating, saving, serving and reloading makes none that is forbidden.
