@@ -30,8 +30,10 @@ from exporter.config import (
     StartError,
     parse_address,
     parse_buckets,
+    parse_directory,
     parse_input_file,
     parse_program,
+    parse_seconds,
     parse_state_file,
     parse_switch,
     parse_telemetry_path,
@@ -44,6 +46,8 @@ PREFIX = "MILTER_MANAGER_EXPORTER_"
 # Variables with the prefix that are no flag: systemd's unit puts this one on the command line.
 NOT_FLAGS = frozenset({f"{PREFIX}OPTS"})
 EXCLUSIVE = (
+    ("input_journal", "input_file"),
+    ("input_journal_directory", "input_file"),
     ("no_state", "state_file"),
     ("web_systemd_socket", "web_listen_address"),
 )
@@ -72,6 +76,8 @@ class Options(argparse.Namespace):
     version: bool = False
     help: bool = False
     input_file: Sequence[Path] = ()
+    input_journal: bool = False
+    input_journal_directory: Path | None = None
     input_program: Sequence[str] = DEFAULT_PROGRAMS
     input_from: str = "end"
     state_file: Path | None = None
@@ -80,6 +86,7 @@ class Options(argparse.Namespace):
     web_systemd_socket: bool = False
     web_telemetry_path: str = DEFAULT_TELEMETRY_PATH
     web_config_file: Path | None = None
+    web_linger: float = 0.0
     log_level: str = "info"
     log_format: str = "logfmt"
     histogram_buckets: tuple[float, ...] = DEFAULT_BUCKETS
@@ -149,9 +156,24 @@ FLAGS = (
         "input.file",
         "PATH",
         parse_input_file,
-        "the first that exists of /var/log/mail.log, /var/log/maillog, /var/log/milter-manager.log",
-        "Log to follow.",
+        "the first that exists of /var/log/mail.log, /var/log/maillog, "
+        "/var/log/milter-manager.log, else the journal",
+        "Log to follow: a file, a FIFO, or - for standard input.",
         repeatable=True,
+    ),
+    Flag(
+        "input.journal",
+        "",
+        parse_switch,
+        "false",
+        "Follow the systemd journal instead of files.",
+    ),
+    Flag(
+        "input.journal-directory",
+        "PATH",
+        parse_directory,
+        "none: this machine's own journal",
+        "Directory of journal files to follow instead, as a journal that is mounted.",
     ),
     Flag(
         "input.program",
@@ -210,6 +232,13 @@ FLAGS = (
         parse_web_config_file,
         "none: plain HTTP for everybody",
         "File that turns on TLS, passwords, headers and a rate limit.",
+    ),
+    Flag(
+        "web.linger",
+        "SECONDS",
+        parse_seconds,
+        f"{Options.web_linger:g}",
+        "How long to go on serving after the end of standard input.",
     ),
     Flag(
         "log.level",
@@ -342,6 +371,8 @@ def build_config(options: Options) -> Config:
     """
     return Config(
         input_files=tuple(dict.fromkeys(options.input_file)),  # each log counts once
+        journal=options.input_journal or options.input_journal_directory is not None,
+        journal_directory=options.input_journal_directory,
         input_programs=tuple(options.input_program),
         from_beginning=options.input_from == "beginning",
         listen_addresses=tuple(options.web_listen_address),
@@ -351,6 +382,7 @@ def build_config(options: Options) -> Config:
         state_file=options.state_file,
         keep_state=not options.no_state,
         web_config_file=options.web_config_file,
+        linger_seconds=options.web_linger,
     )
 
 

@@ -14,6 +14,10 @@ from pathlib import Path
 
 MAX_PORT = 65535
 MAX_BUCKETS = 100
+MOST_SECONDS = 86400
+
+STANDARD_INPUT = Path("-")
+STANDARD_INPUT_NAMES = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?")
 _PORT = re.compile(r"[0-9]{1,5}")
@@ -135,8 +139,28 @@ def parse_input_file(text: str) -> Path:
     """
     if not text:
         raise ValueError("must not be empty")
-    if text == "-":
-        raise ValueError("standard input (-) is not supported yet")
+    if text in STANDARD_INPUT_NAMES:
+        return STANDARD_INPUT
+    # A file that is really called so is told apart by its directory.
+    return Path("/proc/self/cwd/-") if Path(text) == STANDARD_INPUT else Path(text)
+
+
+def parse_seconds(text: str) -> float:
+    """
+    Read a number of seconds, none included.
+    """
+    seconds = float(text) if _NUMBER.fullmatch(text) else math.nan
+    if not 0 <= seconds <= MOST_SECONDS:
+        raise ValueError(f"must be a number of seconds from 0 to {MOST_SECONDS}, not {text!r}")
+    return seconds
+
+
+def parse_directory(text: str) -> Path:
+    """
+    Check the pathname of a directory; whether it exists is the daemon's affair.
+    """
+    if not text.startswith("/"):
+        raise ValueError(f"must be an absolute path, not {text!r}")
     return Path(text)
 
 
@@ -182,6 +206,10 @@ class Config:
     """
 
     input_files: tuple[Path, ...] = ()
+    journal: bool = False
+    """Follow the systemd journal instead of files."""
+    journal_directory: Path | None = None
+    """Where its files are, if it is not this machine's own."""
     input_programs: tuple[str, ...] = DEFAULT_PROGRAMS
     from_beginning: bool = False
     listen_addresses: tuple[Address, ...] = DEFAULT_LISTEN_ADDRESSES
@@ -193,3 +221,5 @@ class Config:
     """None: where systemd says, or the system's place, or the user's."""
     keep_state: bool = True
     web_config_file: Path | None = None
+    linger_seconds: float = 0.0
+    """How long to go on serving when standard input, the only input, has ended."""

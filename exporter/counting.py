@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 from exporter.catalogue import OTHER
 from exporter.counters import check_counters_of, counters_of, histogram_of, milter_counters_of
+from exporter.entry import read_entry, write_line
 from exporter.mailchecks import MOST_BYTES, READERS, Check, find_checks
 from exporter.recognise import (
     HEADER,
@@ -25,7 +26,14 @@ from exporter.recognise import (
     read_memory,
     split_value,
 )
-from exporter.record import Grammar, Parts, read_message, stamp_dialect, stamp_level
+from exporter.record import (
+    SYSLOG_SEVERITIES,
+    Grammar,
+    Parts,
+    read_message,
+    stamp_dialect,
+    stamp_level,
+)
 from exporter.stamp import read_stamp
 from exporter.tally import Additions, Key, Tally
 
@@ -37,6 +45,8 @@ ANY_TEXT = b"\n"
 """Stands for the text in a key that does not depend on it; no line holds a newline."""
 ELAPSED = b"\n"
 """Stands for the header name in the key of a line that carries a time."""
+
+SYSLOG_LEVELS = frozenset(SYSLOG_SEVERITIES)
 
 RowKey: TypeAlias = tuple[bytes, bytes, bytes]
 """Tags with their mark, header name, text."""
@@ -98,6 +108,7 @@ class CountingState:
 
     bare: bool | None = None
     open: OpenHeaderState | None = None
+    json: bool = False
 
 
 class Counting:
@@ -122,7 +133,9 @@ class Counting:
         self._tally = tally
         self._now = now
         self._bare: bool | None = None
+        self._json = False
         self._open: OpenHeader | None = None
+        self._by_level: set[RowKey] = set()
         self._memo: dict[RowKey, Effect] = {}
         self._by_tags: set[bytes] = set()
         # Rows since the last `_flush`, each with its header's value; each key is in the memo.
@@ -139,9 +152,12 @@ class Counting:
         Begin a file whose first complete lines are `head`, as far as they are known.
 
         Lines without a stamp count only where the whole input is like that: in a file with stamps
-        they go on with the line before, and a stranger may have written them.
+        they go on with the line before, and a stranger may have written them.  So do the journal's
+        entries as JSON: the first line says whether the input is of these.
         """
-        stamped = any(self._grammar.read_line(line) for line in head.split(b"\n"))
+        lines = head.split(b"\n")
+        self._json = read_entry(lines[0]) is not None
+        stamped = self._json or any(self._grammar.read_line(line) for line in lines)
         self._bare = False if stamped else None
 
     def export(self) -> CountingState:
@@ -150,17 +166,17 @@ class Counting:
         """
         opened = self._open
         if opened is None:
-            return CountingState(self._bare)
+            return CountingState(self._bare, json=self._json)
         reading = opened.reading
         label = reading.header or OTHER
         header = OpenHeaderState(reading.level, label, opened.times, opened.name, opened.text)
-        return CountingState(self._bare, header)
+        return CountingState(self._bare, header, self._json)
 
     def restore(self, state: CountingState) -> None:
         """
         Go on in the file where an earlier run was.
         """
-        self._bare = state.bare
+        self._bare, self._json = state.bare, state.json
         if state.open:
             reading = self._recogniser.header_line(state.open.level, state.open.header)
             self._open = OpenHeader(reading, state.open.times, state.open.name, state.open.text)
@@ -172,6 +188,8 @@ class Counting:
         self._additions = Additions(self._file)
         if self._bare is None:
             chunk = self._decide(chunk)
+        if self._json:
+            chunk = write_lines(chunk)
         if chunk:
             self._add_rows(chunk)
         self.dialects.update(map(stamp_dialect, self._additions.heard.values()))
@@ -195,7 +213,8 @@ class Counting:
             end = chunk.find(b"\n", at + 1)
             end = len(chunk) if end < 0 else end
             line = chunk[at + 1 : end]
-            if self._grammar.read_line(line):
+            self._json = read_entry(line) is not None
+            if self._json or self._grammar.read_line(line):
                 self._bare = False
                 return chunk[at:]
             if self._recogniser.recognise(read_message(line), None).outcome == "recognised":
@@ -252,6 +271,9 @@ class Counting:
         tags, header, text = key
         if key not in self._memo:
             parts = _row_parts(key, elapsed)
+            if self._is_by_level(key, parts):
+                self._raise(self._recognise(parts, stamp_level(stamp)), parts, stamp, pid)
+                return
             reading = self._recognise(parts)
             if not elapsed and _decided_by_tags(reading):
                 self._by_tags.add(tags)
@@ -370,6 +392,19 @@ class Counting:
         for key in milter_counters_of(replace(opened.reading, milter=milter, checks=checks)):
             self._additions.count(key, opened.times)
 
+    def _is_by_level(self, key: RowKey, parts: Parts) -> bool:
+        """
+        Say whether a stamp's level decides what a row is: then each is read by itself.
+        """
+        if key in self._by_level:
+            return True
+        reading = self._recognise(parts)
+        if all(self._recognise(parts, level) == reading for level in SYSLOG_LEVELS):
+            return False
+        if len(self._by_level) < MEMO_ENTRIES:
+            self._by_level.add(key)
+        return True
+
     def _recognise(self, parts: Parts, stamped_level: str | None = None) -> Reading:
         known = len(self._recogniser.names)
         reading = self._recogniser.recognise(parts, stamped_level)
@@ -404,6 +439,7 @@ class Counting:
         """
         self._flush()
         self._memo.clear()
+        self._by_level.clear()
         self._by_tags.clear()
 
     def _flush(self) -> None:
@@ -419,7 +455,8 @@ class Counting:
             if effect.unknown:
                 self._recogniser.unknown_tags.count(row_key[0].removeprefix(MARK), times)
         for row_key, elapsed, id_, stamp in self._timed:
-            histogram = self._memo[row_key].histogram
+            effect_of_time = self._memo.get(row_key)  # none of a row that was read by itself
+            histogram = effect_of_time.histogram if effect_of_time else None
             if histogram:
                 self._observe(histogram, elapsed, id_, stamp, 1)
         if self._finished:
@@ -458,6 +495,15 @@ class Counting:
         if stamp not in self._stamps:
             self._stamps[stamp] = read_stamp(stamp, self._now())
         return self._stamps[stamp]
+
+
+def write_lines(chunk: bytes) -> bytes:
+    """
+    Write a chunk of journal entries as lines of syslog; what is no entry stays as it is.
+    """
+    lines = chunk.split(b"\n")  # an empty one in front
+    entries = ((line, read_entry(line)) for line in lines)
+    return b"\n".join([write_line(entry) if entry else line for line, entry in entries])
 
 
 def _row_parts(key: RowKey, elapsed: bytes) -> Parts:

@@ -6,7 +6,9 @@ Environment and clocks are dealt with here and nowhere deeper; signals come by w
 """
 
 import errno
+import math
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -18,14 +20,16 @@ from exporter import __version__
 from exporter.catalogue import load_catalogue
 from exporter.checkpoint import Checkpoints
 from exporter.collector import new_registry
-from exporter.config import Config
+from exporter.config import STANDARD_INPUT, Config, StartError
 from exporter.counters import zero_counters, zero_histograms
 from exporter.counting import Counting
 from exporter.earlier import Earlier
 from exporter.input import Input, name_of
+from exporter.journal import Journal
 from exporter.lifecycle import Lifecycle, Waker
 from exporter.logfile import LogFile, Register
 from exporter.milters import MilterNames
+from exporter.pipe import Pipe, is_pipe
 from exporter.place import acquire_state_file
 from exporter.recognise import Recogniser
 from exporter.record import Grammar
@@ -60,6 +64,8 @@ class Daemon:
         """
         Wire everything up; StartError if the web configuration is bad, or the state file in use.
         """
+        if STANDARD_INPUT in config.input_files and sys.stdin is None:
+            raise StartError("--input.file -: standard input is closed")
         self._config = config
         self._wake = Waker()
         self.lifecycle = Lifecycle(self._wake)
@@ -73,9 +79,13 @@ class Daemon:
         self._register = Register()
         self._earlier = Earlier(self._tally)
         self._inputs: list[Input] = []
+        self._journal = self._new_journal()
+        """The one that is or may be followed."""
         self._watch = Watch(self._wake)
         self._watching: bool | None = None
+        self._told = False
         self._started = time.time()
+        self._ended: float | None = None
         # What the page shows of the reader: replaced as a whole, for the HTTP thread to look at.
         self._shown = Status(self._started)
         self._shown_at = float("-inf")
@@ -108,6 +118,8 @@ class Daemon:
             self._restore()
             if self._config.input_files:
                 self._follow(self._config.input_files, "given by --input.file")
+            if self._config.journal:
+                self._follow_journal("given by --input.journal")
             # Not when the backlog is read: that may take longer than systemd waits for a start, and
             # /-/ready tells who has to know.
             self._notifier.ready()
@@ -119,6 +131,7 @@ class Daemon:
             self._web.stop()
             for input_ in self._inputs:
                 input_.logfile.close()
+            self._journal.close()
             self._checkpoints.close()
         log.info("stopped")
         return 0
@@ -130,16 +143,47 @@ class Daemon:
             if self.lifecycle.take_reload(now):
                 self._reload()
                 looked = float("-inf")
-            if now - looked >= POLL_SECONDS:
+            # Not by the clock alone: the journal may have answered.
+            if now - looked >= POLL_SECONDS or self._is_asking:
                 looked = now
-                self._look_for_a_log()
+                self._look_for_a_log(now)
                 self._watch_inputs()
             for input_ in self._inputs:
                 input_.read(now, self._keep_and_ask)
             self._keep_and_ask()
             self._tally.set(("last_read",), time.time())
             self._tell_ready()
-            self._wake.wait(min(POLL_SECONDS, self._notifier.ping_seconds))
+            rest = self._rest(time.monotonic())
+            if rest <= 0:
+                break
+            self._wake.wait(min(POLL_SECONDS, self._notifier.ping_seconds, rest), self._awaited())
+
+    def _rest(self, now: float) -> float:
+        """
+        Give how long there is something to do: standard input may have been all, and have ended.
+        """
+        if not self._inputs or not all(input_.has_ended for input_ in self._inputs):
+            return math.inf
+        if self._ended is None:
+            self._ended = now
+            log.info("end of input", lingering=f"{self._config.linger_seconds:g}s")
+        return self._ended + self._config.linger_seconds - now
+
+    def _awaited(self) -> list[int]:
+        """
+        Give the descriptors that tell of new lines.
+        """
+        descriptors = [input_.descriptor for input_ in self._inputs]
+        if not descriptors:
+            descriptors = [self._journal.descriptor]
+        return [descriptor for descriptor in descriptors if descriptor is not None]
+
+    @property
+    def _is_asking(self) -> bool:
+        """
+        Say whether it is not known yet if there is a log to follow.
+        """
+        return not self._inputs and self._journal.found is None
 
     def _reload(self) -> None:
         """
@@ -160,6 +204,8 @@ class Daemon:
         # Reading may have been broken off.
         if self._ready.is_set() or self.lifecycle.is_asked(time.monotonic()):
             return
+        if self._is_asking:
+            return  # the journal may have been followed before
         if not any(input_.is_behind for input_ in self._inputs):
             self._ready.set()
             log.info("ready")
@@ -194,7 +240,7 @@ class Daemon:
         return Status(
             taken=time.time(),
             inputs=tuple(input_.status() for input_ in self._inputs),
-            looked_for=tuple(map(str, CANDIDATES)),
+            looked_for=(*map(str, CANDIDATES), str(self._journal.path)),
             watching=bool(self._watching),
             state_file=self._state_path,
             state_problem=self._checkpoints.problem,
@@ -239,22 +285,45 @@ class Daemon:
         self._earlier.drop_logs()
 
     def _new_input(self, path: Path, *, from_beginning: bool) -> Input:
-        name = os.fsencode(path)
+        from_beginning = from_beginning or self._config.from_beginning
+        logfile: LogFile | Pipe
+        if is_pipe(path):
+            logfile = Pipe(path)
+        else:
+            logfile = LogFile(path, from_beginning, self._register, between=self._search_on)
+        return self._resumed(logfile)
+
+    def _resumed(self, logfile: LogFile | Pipe | Journal) -> Input:
+        """
+        Make the input of a log, where an earlier run was in it.
+        """
+        name = os.fsencode(logfile.path)
 
         def new_counting() -> Counting:
             return Counting(name_of(name), self._grammar, self._recogniser, self._tally, time.time)
 
-        from_beginning = from_beginning or self._config.from_beginning
-        logfile = LogFile(path, from_beginning, self._register, between=self._search_on)
         input_ = Input(logfile, new_counting, self._tally)
         earlier = self._earlier.take_log(name)
         if earlier:
             input_.resume(earlier)
         return input_
 
-    def _look_for_a_log(self) -> None:
+    def _new_journal(self) -> Journal:
+        config = self._config
+        return Journal(
+            config.input_programs, config.from_beginning, os.environ, config.journal_directory
+        )
+
+    def _follow_journal(self, reason: str) -> None:
+        log.info("following the systemd journal", reason=reason)
+        self._inputs.append(self._resumed(self._journal))
+        self._earlier.drop_logs()
+
+    def _look_for_a_log(self, now: float) -> None:
         """
         Without a log by name take the first that exists; one that appears later is read whole.
+
+        The journal is the last choice, and only if it has entries of the program.
         """
         if self._inputs:
             return
@@ -264,9 +333,16 @@ class Daemon:
             if os.path.exists(path):  # noqa: PTH110
                 self._follow([path], "the first that exists", from_beginning=waiting)
                 return
-        if not waiting:
+        if self._journal.look(now):
+            self._follow_journal("no log file exists")
+        elif self._journal.found is not None and not self._told:
+            self._told = True
             paths = " ".join(map(str, CANDIDATES))
-            log.warning("no log found, waiting for one to appear", looked_for=paths)
+            log.warning(
+                "no log found, waiting for one to appear",
+                looked_for=f"{paths} journal",
+                journal=self._journal.problem or "no entries of the program",
+            )
 
     def _watch_inputs(self) -> None:
         watching = self._watch.ensure(list(self._watched_paths()))
@@ -280,7 +356,8 @@ class Daemon:
 
     def _watched_paths(self) -> Iterator[Path]:
         if self._inputs:
-            return (input_.logfile.path for input_ in self._inputs)
+            files = (one.logfile for one in self._inputs if isinstance(one.logfile, LogFile))
+            return (logfile.path for logfile in files)
         return iter(CANDIDATES)
 
     def _page(self, language: str) -> bytes:

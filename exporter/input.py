@@ -11,7 +11,9 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from exporter.counting import Counting, CountingState
+from exporter.journal import Journal
 from exporter.logfile import LogFile
+from exporter.pipe import Pipe
 from exporter.remedy import Remedy, find_remedy
 from exporter.state import FileState, LogState
 from exporter.status import InputStatus
@@ -26,7 +28,7 @@ class Input:
     One log: the file behind it, and how its lines are counted.
     """
 
-    logfile: LogFile
+    logfile: LogFile | Pipe | Journal
     new_counting: Callable[[], Counting]
     tally: Tally
     earlier: list[FileState] = field(default_factory=list)
@@ -51,7 +53,23 @@ class Input:
         """
         Say whether there may be lines that an earlier run counted already and this one has not.
         """
+        if isinstance(self.logfile, Journal) and self.logfile.is_catching_up:
+            return True
         return bool(self.earlier) and bool(self.logfile.marks or self.logfile.problem)
+
+    @property
+    def has_ended(self) -> bool:
+        """
+        Say whether nothing will come any more.
+        """
+        return isinstance(self.logfile, Pipe) and self.logfile.ended
+
+    @property
+    def descriptor(self) -> int | None:
+        """
+        Give what becomes readable when there are new lines, if anything does.
+        """
+        return None if isinstance(self.logfile, LogFile) else self.logfile.descriptor
 
     @property
     def version(self) -> tuple[object, ...]:
@@ -174,12 +192,17 @@ class Input:
         if problem == self.problem:
             return
         # Only now: to name users and groups may mean to ask a server.
-        self.remedy = find_remedy(self.logfile.path) if problem else None
+        self.remedy = self._find_remedy() if problem else None
         if problem:
             log.error("cannot read the log, trying again", file=self.name, reason=problem)
         else:
             log.info("the log can be read again", file=self.name)
         self.problem = problem
+
+    def _find_remedy(self) -> Remedy | None:
+        if isinstance(self.logfile, Journal):
+            return self.logfile.remedy()
+        return find_remedy(self.logfile.path)
 
 
 def name_of(path: bytes) -> str:

@@ -9,7 +9,7 @@ import os
 import select
 import signal
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -43,11 +43,21 @@ class Waker:
         with suppress(BlockingIOError):  # it has been rung often enough
             os.write(self.rope, b"\0")
 
-    def wait(self, seconds: float) -> None:
+    def wait(self, seconds: float, inputs: Iterable[int] = ()) -> None:
         """
-        Sleep until somebody rings, or for so long; whatever rang before is then answered.
+        Sleep until somebody rings, one of the descriptors has something to read, or for so long.
+
+        Whatever rang before is then answered.
         """
-        if self._poll.poll(seconds * 1000):
+        inputs = set(inputs)
+        for descriptor in inputs:
+            self._poll.register(descriptor, select.POLLIN)
+        try:
+            woken = self._poll.poll(seconds * 1000)
+        finally:
+            for descriptor in inputs:
+                self._poll.unregister(descriptor)
+        if any(descriptor == self._bell for descriptor, _ in woken):
             os.read(self._bell, PIPE_BYTES)
 
 

@@ -40,6 +40,8 @@ class Mark:
     """The same of the bytes just before the position."""
     modified: int = 0
     """When the file was last written to, nanoseconds since the epoch."""
+    cursor: str = ""
+    """In the systemd journal: the last entry that was read; there the rest says nothing."""
 
     def fits(self, source: Source) -> bool:
         """

@@ -29,6 +29,17 @@ TRADITIONAL = rb"[A-Z][a-z][a-z] [ \d]\d \d\d:\d\d:\d\d(?>\.\d{1,9}|)"
 # (journalctl -o short-iso).
 ISO = rb"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?>[.,]\d{1,9}|)(?>Z|[+-]\d\d:?+\d\d|)"
 
+# systemd's format_timestamp(): "Sun 2026-11-22 22:07:33 CET", or "+05" where the zone has no name
+# (journalctl -o short-full and with-unit).
+FULL = (
+    rb"[A-Z][a-z][a-z] \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?>\.\d{1,9}|) "
+    rb"(?>[A-Z]{2,6}|[+-]\d\d(?>\d\d|))"
+)
+# What journalctl puts between the entries of two boots, and old releases before the first.
+JOURNAL_MARK = re.compile(
+    rb"-- (?:Boot [0-9a-f]{32}|Reboot|(?:Logs begin|Journal begins) at [\w :,.+-]{1,200}) --"
+)
+
 # RFC 3164, 4.1.1: facility * 8 + severity.
 PRI = rb"<\d{1,3}>"
 
@@ -41,6 +52,12 @@ OWN = rb"(?>\[[a-z|]++\]|)(?:\[[\w-]*+\])??" + OWN_TIME
 # A name, an FQDN or an IPv4 address holds no colon, so that "postfix/smtpd[1]:" in a template
 # without a host is never taken for one; an IPv6 address holds at least two.
 HOST = rb"(?>[^\s:\[\]]++ |(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]*+(?>%\w++|) |)"
+
+# journalctl -o with-unit names the unit instead of the program.
+UNIT_SUFFIX = b".service"
+
+UNITLESS = frozenset(("own", "rfc5424"))
+"""Dialects that journalctl does not write."""
 
 # RFC 5424, 6.3: "-" or elements whose values escape '"', '\' and ']'.
 STRUCTURED_DATA = rb'(?>-|(?:\[(?>(?:[^\]"\\]|"(?>(?:[^"\\]|\\.)*)")*)\])+)'
@@ -186,7 +203,9 @@ def stamp_dialect(stamp: bytes) -> str:
         return "rfc5424"
     if bare.startswith(b"["):
         return "own"
-    return "iso" if bare[:1].isdigit() else "traditional"
+    if bare[:1].isdigit():
+        return "iso"
+    return "traditional" if bare[6:7] == b" " else "full"
 
 
 def may_be_cut(length: int) -> bool:
@@ -211,7 +230,7 @@ class Grammar:
         # A stamp decides: behind one there is a program of ours or nothing to be found.  Asking
         # once instead of again for what has none saves an eighth of the time.
         self._syslog_rows = re.compile(
-            rb"\n(?>(" + TRADITIONAL + rb"|" + ISO + rb") |)"
+            rb"\n(?>(" + TRADITIONAL + rb"|" + ISO + rb"|" + PRI + ISO + rb") |)"
             rb"(?(1)" + HOST + program + said + rb"|(.*+))",
             re.MULTILINE,
         )  # fmt: skip
@@ -243,14 +262,19 @@ class Grammar:
                     + any_program + pid + rb": ?+(.*+)",
                 ),
                 (
+                    "full",
+                    rb"((?>" + PRI + rb"|)" + FULL + rb") (" + HOST + rb")"
+                    + any_program + pid + rb": ?+(.*+)",
+                ),
+                (
                     "own",
                     rb"(" + OWN + rb")()" + own_program + pid + SOURCE + rb": ?+(.*+)",
                 ),
             )
         )  # fmt: skip
         self._stamped = re.compile(
-            rb"(?>" + PRI + rb"|)(?:(?:" + TRADITIONAL + rb"|" + ISO + rb"|1 " + ISO + rb") |"
-            + OWN + rb")",
+            rb"(?>" + PRI + rb"|)(?:(?:" + TRADITIONAL + rb"|" + ISO + rb"|1 " + ISO + rb"|" + FULL
+            + rb") |" + OWN + rb")",
         )  # fmt: skip
 
     def find_rows(self, chunk: bytes) -> list[Row]:
@@ -275,7 +299,9 @@ class Grammar:
             match = pattern.fullmatch(line)
             if match:
                 stamp, host, program, pid, message = match.groups(b"")
-                ours = program in self._programs or (dialect == "own" and not program)
+                name = program.removesuffix(UNIT_SUFFIX) if dialect not in UNITLESS else program
+                ours = bool({program, name} & self._programs)
+                ours = ours or (dialect == "own" and not program)
                 return Line(dialect, stamp, host.rstrip(), program, pid, message if ours else None)
-        stamped = self._stamped.match(line)
+        stamped = self._stamped.match(line) or JOURNAL_MARK.fullmatch(line)
         return Line("stamped", stamped[0], b"", b"", b"", None) if stamped else None

@@ -54,6 +54,16 @@ def find_remedy(path: Path) -> Remedy | None:
     return Remedy(kind, str(path), name_user(os.geteuid()), group, gid)
 
 
+def suggest_group(name: str, path: str) -> Remedy:
+    """
+    Say that it is the membership in a group.
+    """
+    gid = 0
+    with suppress(KeyError):
+        gid = grp.getgrnam(name).gr_gid
+    return Remedy("group", path, name_user(os.geteuid()), name, gid)
+
+
 def choose_kind(status: os.stat_result, gids: AbstractSet[int]) -> str:
     """
     Say what somebody in these groups lacks to read a file; other for one whose group may read it.

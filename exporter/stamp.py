@@ -9,8 +9,10 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 
 ISO = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?",
+    r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d):(\d\d)(?:[.,](\d{1,9}))?"
+    r"(Z| UTC| GMT| ?[+-]\d\d:?(?:\d\d)?)?",
 )
+UTC_NAMES = ("Z", "UTC", "GMT")
 TRADITIONAL = re.compile(
     r"([A-Z][a-z][a-z]) ([ \d]\d) (\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?",
 )
@@ -45,14 +47,15 @@ def _read_iso(found: re.Match[str]) -> float | None:
 
 def _read_offset(text: str | None) -> timezone | None:
     """
-    Read "Z" or "+09:00"; None is local time.
+    Read "Z", "+09:00", " +09" or " UTC"; None is local time, as another zone's name is.
     """
     if text is None:
         return None
-    if text == "Z":
+    text = text.strip()
+    if text in UTC_NAMES:
         return UTC
     digits = text.replace(":", "")
-    offset = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5]))
+    offset = timedelta(hours=int(digits[1:3]), minutes=int(digits[3:5] or "0"))
     if offset >= timedelta(days=1):
         return UTC
     return timezone(-offset if text[0] == "-" else offset)

@@ -3,6 +3,7 @@ What several tests start and have ended for them.
 """
 
 import logging
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -71,8 +72,12 @@ def start_exporter(programs: list[Program], tmp_path: Path) -> StartExporter:
     Start the exporter with some flags.
     """
 
-    def start(*arguments: str, address: str = "127.0.0.1:0") -> Exporter:
-        exporter = Exporter(tmp_path, *arguments, address=address)
+    def start(
+        *arguments: str,
+        address: str = "127.0.0.1:0",
+        standard_input: int = subprocess.DEVNULL,
+    ) -> Exporter:
+        exporter = Exporter(tmp_path, *arguments, address=address, standard_input=standard_input)
         programs.append(exporter)
         return exporter
 

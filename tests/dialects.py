@@ -154,6 +154,21 @@ def priority(said: Said) -> bytes:
     return b"<%d>" % (MAIL * 8 + SEVERITIES[said.level])
 
 
+def iso_priority(said: Said) -> bytes:
+    """
+    Write the line with its priority, as entries of the journal are read.
+    """
+    return priority(said) + iso(said)
+
+
+def full(said: Said, program: bytes = b"milter-manager") -> bytes:
+    """
+    Write the line of `journalctl -o short-full`; with another name, of `-o with-unit`.
+    """
+    stamp = said.time.strftime("%a %Y-%m-%d %H:%M:%S UTC").encode()
+    return b"%s vm %s[%d]: %s" % (stamp, program, said.pid, marked(said))
+
+
 def rfc5424(said: Said) -> bytes:
     """
     Write the line of rsyslog's RSYSLOG_SyslogProtocol23Format, two blanks included.
@@ -233,6 +248,9 @@ SYSLOG: Mapping[str, Callable[[Said], bytes]] = {
     "iso": iso,
     "template": template,
     "rfc5424": rfc5424,
+    "iso-priority": iso_priority,
+    "short-full": full,
+    "with-unit": lambda said: full(said, b"milter-manager.service"),
 }
 OWN: Mapping[str, Callable[[Said], bytes]] = {
     "own": own,

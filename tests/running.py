@@ -45,7 +45,7 @@ def require(program: str, package: str = "prometheus") -> str:
     """
     Find a program, an administrator's too; without it the test is skipped, in CI it fails.
     """
-    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/lib/systemd")
     if found is None:
         reason = f"needs {program}: apt-get install {package}"
         if os.environ.get("CI") == "true":
@@ -132,6 +132,7 @@ class Program:
         cwd: Path,
         environ: Mapping[str, str] | None = None,
         descriptors: Sequence[int] = (),
+        standard_input: int = subprocess.DEVNULL,
     ) -> None:
         """
         Start it.
@@ -142,7 +143,7 @@ class Program:
             arguments,
             cwd=cwd,
             env=environ,
-            stdin=subprocess.DEVNULL,
+            stdin=standard_input,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -183,6 +184,13 @@ class Program:
         """
         words = Path(f"/proc/{self._process.pid}/status").read_text().split()
         return int(words[words.index(f"{name}:") + 1])
+
+    def cpu_seconds(self) -> float:
+        """
+        Ask the kernel how long it has computed.
+        """
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def descriptors(self) -> int:
         """
@@ -226,7 +234,13 @@ class Exporter(Program):
     The exporter as it is run, on a port of its own.
     """
 
-    def __init__(self, directory: Path, *arguments: str, address: str = "127.0.0.1:0") -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        address: str = "127.0.0.1:0",
+        standard_input: int = subprocess.DEVNULL,
+    ) -> None:
         """
         Start it with some flags, and nothing of this process's own settings.
 
@@ -240,7 +254,7 @@ class Exporter(Program):
         if "STATE_DIRECTORY" not in environ:
             environ["MILTER_MANAGER_EXPORTER_NO_STATE"] = "true"
         command = [sys.executable, "-m", "exporter", f"--web.listen-address={address}", *arguments]
-        super().__init__(command, directory, environ)
+        super().__init__(command, directory, environ, standard_input=standard_input)
         self.host, self.port = "", 0
 
     def serve(self) -> "Exporter":

@@ -139,6 +139,7 @@ def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None
     """
     values = {
         "INPUT_FILE": "/a, /b",
+        "INPUT_JOURNAL": "false",
         "INPUT_PROGRAM": "x,y",
         "INPUT_FROM": "beginning",
         "STATE_FILE": "s",
@@ -147,11 +148,13 @@ def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None
         "WEB_SYSTEMD_SOCKET": "false",
         "WEB_TELEMETRY_PATH": "/m",
         "WEB_CONFIG_FILE": "w",
+        "WEB_LINGER": "60",
         "LOG_LEVEL": "warn",
         "LOG_FORMAT": "json",
         "HISTOGRAM_BUCKETS": "1,2",
     }
-    assert {f"{PREFIX}{name}" for name in values} == {flag.variable for flag in FLAGS}
+    others = {f"{PREFIX}INPUT_JOURNAL_DIRECTORY"}  # excludes INPUT_FILE
+    assert others | {f"{PREFIX}{name}" for name in values} == {flag.variable for flag in FLAGS}
     for name, value in values.items():
         monkeypatch.setenv(f"{PREFIX}{name}", value)
     status = main([])
@@ -163,11 +166,29 @@ def test_every_variable(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None
         listen_addresses=(Address("", 1), Address("::1", 2)),
         telemetry_path="/m",
         web_config_file=Path("w"),
+        linger_seconds=60.0,
         buckets=(1.0, 2.0),
     )
 
     assert 0 == status
     assert [expected] == daemon.configs
+
+
+def test_journal(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A directory means the journal, the flag alone this machine's; on the command line files win.
+    """
+    monkeypatch.setenv(f"{PREFIX}INPUT_JOURNAL_DIRECTORY", "/j")
+    main([])
+    main(["--input.file=a"])
+    monkeypatch.delenv(f"{PREFIX}INPUT_JOURNAL_DIRECTORY")
+    main(["--input.journal"])
+
+    assert [
+        Config(journal=True, journal_directory=Path("/j")),
+        Config(input_files=(Path("a"),)),
+        Config(journal=True),
+    ] == daemon.configs
 
 
 def test_precedence(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +255,14 @@ def test_flag_wins_over_what_it_excludes(
         (["--state.file=/"], "--state.file: must be the name of a file, not '/'"),
         (["--no-state=x"], "--no-state: ignored explicit argument 'x'"),
         (["--no-state", "--state.file=x"], "--no-state and --state.file exclude each other"),
-        (["--input.journal"], "unrecognized arguments: --input.journal"),
+        (
+            ["--input.journal-directory="],
+            "--input.journal-directory: must be an absolute path, not ''",
+        ),
+        (
+            ["--input.journal", "--input.file=x"],
+            "--input.journal and --input.file exclude each other",
+        ),
         (["--web.config.file="], "--web.config.file: must be the name of a file, not ''"),
         (["--web.systemd-socket=x"], "--web.systemd-socket: ignored explicit argument 'x'"),
         (
@@ -242,7 +270,10 @@ def test_flag_wins_over_what_it_excludes(
             "--web.systemd-socket and --web.listen-address exclude each other",
         ),
         (["--input.file"], "--input.file: expected one argument"),
-        (["--input.file", "-"], "--input.file: standard input (-) is not supported yet"),
+        (
+            ["--web.linger=-1"],
+            "--web.linger: must be a number of seconds from 0 to 86400, not '-1'",
+        ),
         (["--input.file="], "--input.file: must not be empty"),
         (
             ["--input.program=a b"],
@@ -290,7 +321,7 @@ def test_wrong_variable(
     A bad value in the environment is one line too, and it names the variable.
     """
     wrong = next(wrong for wrong in FLAGS if wrong is flag)
-    value = {"input.file": "-", "state.file": "/", "web.config.file": "/"}.get(wrong.name, ": ")
+    value = {"input.file": ",", "state.file": "/", "web.config.file": "/"}.get(wrong.name, ": ")
     monkeypatch.setenv(wrong.variable, value)
     status = main([])
     expected = rf"milter-manager-exporter: error: environment variable {wrong.variable}: .+\n"
@@ -382,7 +413,7 @@ def test_help(
     for flag in FLAGS:
         assert f"  --{flag.name} {flag.value}".rstrip() + "\n" in text
         assert f"      Environment: {flag.variable}\n" in text
-    assert 12 == len(re.findall(r"^      Default:", text, re.MULTILINE))
+    assert 15 == len(re.findall(r"^      Default:", text, re.MULTILINE))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["--nosuch"]])

@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from exporter.config import (
     DEFAULT_BUCKETS,
+    STANDARD_INPUT,
     Address,
     Config,
     parse_address,
     parse_buckets,
     parse_input_file,
     parse_program,
+    parse_seconds,
     parse_state_file,
     parse_switch,
     parse_telemetry_path,
@@ -183,14 +185,14 @@ def test_program() -> None:
 
 def test_input_file() -> None:
     """
-    A pathname is any that is not empty; standard input is refused for now.
+    A pathname is any that is not empty; a hyphen and its like are standard input.
     """
     assert Path("/var/log/mail log") == parse_input_file("/var/log/mail log")
-    assert Path("-") == parse_input_file("./-")
+    assert Path("/proc/self/cwd/-") == parse_input_file("./-")
     with pytest.raises(ValueError, match="must not be empty"):
         parse_input_file("")
-    with pytest.raises(ValueError, match=r"standard input \(-\) is not supported yet"):
-        parse_input_file("-")
+    for text in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):
+        assert STANDARD_INPUT == parse_input_file(text)
 
 
 def test_state_file() -> None:
@@ -253,3 +255,14 @@ def test_frozen() -> None:
     """
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().telemetry_path = "/x"  # type: ignore[misc]
+
+
+def test_seconds() -> None:
+    """
+    Seconds are a number from 0 to a day, and nothing else.
+    """
+    assert 0.0 == parse_seconds("0")
+    assert 1.5 == parse_seconds("1.5")
+    for text in ("-1", "nan", "inf", "86401", "1m", ""):
+        with pytest.raises(ValueError, match="must be a number of seconds from 0 to 86400"):
+            parse_seconds(text)

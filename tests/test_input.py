@@ -255,7 +255,9 @@ def test_form_of_what_is_followed_from_its_end(path: Path) -> None:
     """
     append(path, END)
     counted = follow(path)
-    counted.input.logfile.from_beginning = False
+    logfile = counted.input.logfile
+    assert isinstance(logfile, LogFile)
+    logfile.from_beginning = False
     counted.read()
     append(path, b"[session][end][quit][pass][0.1](1)\n")
     counted.read()
@@ -451,7 +453,9 @@ def test_restart_before_the_log(path: Path, runs: Runs) -> None:
     for _ in range(3):
         runs.counted.read()
         runs.restart()
-        runs.counted.input.logfile.from_beginning = False
+        logfile = runs.counted.input.logfile
+        assert isinstance(logfile, LogFile)
+        logfile.from_beginning = False
     append(path, END)
     runs.counted.read()
 

@@ -90,7 +90,9 @@ def examine(config: Config, person: Person, system: System) -> Iterator[Finding]
     if person.itself and person.uid == 0:
         yield Finding("as_root")
     logs = find_logs(config, system)
-    yield from check_logs(logs, person, system)
+    journal = list(check_journal(config, person, system, alone=not logs.present))
+    followed = any(finding.key == "journal_followed" for finding in journal)
+    yield from check_logs(logs, person, system, journal=followed)
     own: list[str] = []
     for path in logs.present:
         try:
@@ -111,7 +113,7 @@ def examine(config: Config, person: Person, system: System) -> Iterator[Finding]
         yield from check_rotation(path, system)
         yield from check_generations(path, person, system)
         yield from check_writers(path, descriptors, system)
-    yield from check_journal(config.input_programs, person, system, alone=not logs.present)
+    yield from journal
     yield from check_inotify(person, descriptors, system)
     yield from check_state(config, person, system)
     yield from check_ports(config, person, descriptors, system)

@@ -40,6 +40,8 @@ def find_logs(config: Config, system: System) -> Logs:
     """
     Look for the logs as the daemon does.
     """
+    if config.journal:
+        return Logs(given=True, present=(), missing=(), ignored=())
     paths = config.input_files or CANDIDATES
     present = tuple(path for path in paths if there(path, system))
     if config.input_files:
@@ -61,11 +63,13 @@ def there(path: Path, system: System) -> bool:
     return True
 
 
-def check_logs(logs: Logs, person: Person, system: System) -> Iterator[Finding]:
+def check_logs(
+    logs: Logs, person: Person, system: System, *, journal: bool = False
+) -> Iterator[Finding]:
     """
-    Say what would be followed and whether it can be.
+    Say what would be followed and whether it can be; `journal` where that is, instead of files.
     """
-    if not logs.given and not logs.present:
+    if not logs.given and not logs.present and not journal:
         yield Finding("no_log", {"files": " ".join(map(str, CANDIDATES))})
     for path in logs.missing:
         yield Finding("log_missing", {"file": str(path)})

@@ -1,0 +1,499 @@
+"""
+The systemd journal, read by the real journalctl from journals that systemd wrote.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from journals import SAID, append, install, say, write_entry
+from running import require, wait_until
+
+from exporter import journal as module
+from exporter.generation import LINE_BYTES
+from exporter.journal import Journal, is_same, read_machine_id
+from exporter.mark import Mark
+
+PROGRAMS = ("milter-manager", "mymilter")
+
+
+@dataclass(slots=True)
+class Reader:
+    """
+    A journal that is read by hand, with the time as the test says.
+    """
+
+    journal: Journal
+    now: float = 0.0
+    lines: list[bytes] = field(default_factory=list)
+
+    def read(self) -> None:
+        """
+        Look once.
+        """
+        for chunk in self.journal.read(self.now):
+            if chunk.lines:
+                self.lines += chunk.lines[1:].split(b"\n")
+
+    def wait(self, count: int) -> list[bytes]:
+        """
+        Look until there are so many lines, and all that were there at the start.
+        """
+
+        def is_enough() -> bool:
+            self.read()
+            return len(self.lines) >= count and not self.journal.is_catching_up
+
+        wait_until(is_enough)
+        return self.lines
+
+    def unread(self) -> int:
+        """
+        Look, and count what is left over.
+        """
+        self.read()
+        return self.journal.unread_bytes
+
+    def follow(self) -> None:
+        """
+        Look until journalctl follows.
+        """
+        self.wait(0)
+
+    def wait_for_problem(self) -> str:
+        """
+        Look until there is a problem.
+        """
+
+        def has_problem() -> bool:
+            self.read()
+            return bool(self.journal.problem)
+
+        wait_until(has_problem)
+        return self.journal.problem
+
+    def said(self) -> list[int]:
+        """
+        Give the numbers of the sessions that ended.
+        """
+        return [int(line.rpartition(b"(")[2][:-1]) for line in self.lines]
+
+
+@dataclass(slots=True)
+class Readers:
+    """
+    Makes them, and ends them all.
+    """
+
+    directory: Path
+    made: list[Reader] = field(default_factory=list)
+
+    def make(
+        self,
+        mark: Mark | None = None,
+        environ: Mapping[str, str] | None = None,
+        *,
+        from_beginning: bool = True,
+    ) -> Reader:
+        """
+        Make one, to go on at a mark.
+        """
+        journal = Journal(PROGRAMS, from_beginning, environ or os.environ, self.directory)
+        journal.marks = [mark] if mark else []
+        self.made.append(Reader(journal))
+        return self.made[-1]
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """
+    Where the journal is.
+    """
+    require("journalctl", "systemd")
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def readers(directory: Path) -> Iterator[Readers]:
+    """
+    What makes readers.
+    """
+    readers = Readers(directory)
+    yield readers
+    for reader in readers.made:
+        reader.journal.close()
+
+
+def mark_of(reader: Reader) -> Mark:
+    """
+    Give the place that was reached.
+    """
+    return reader.journal.places()[0][1]
+
+
+def export(message: bytes, cursor: bytes) -> bytes:
+    """
+    Write an entry as journalctl prints it.
+    """
+    return b"__CURSOR=%s\n__REALTIME_TIMESTAMP=0\nMESSAGE=%s\n\n" % (cursor, message)
+
+
+def test_forms(directory: Path, readers: Readers) -> None:
+    """
+    Text, bytes, several lines, none and repeated fields become lines; other programs' do not.
+    """
+    repeated = write_entry(6, b"once", SYSLOG_IDENTIFIER=b"mymilter")[:-1] + b"MESSAGE=twice\n\n"
+    append(
+        directory / "a.journal",
+        [
+            write_entry(0, b"plain", PRIORITY=b"3"),
+            write_entry(1, b"two\nlines\t\x01"),
+            write_entry(2, b"\xff\xfe bytes"),
+            write_entry(3, b"x" * 5000),
+            write_entry(4, b"stranger", SYSLOG_IDENTIFIER=b"postfix"),
+            write_entry(5, b"[statistics] said"),
+            repeated,
+        ],
+    )
+    reader = readers.make()
+
+    assert [
+        b"<19>2026-11-22T22:18:57.000000Z mail milter-manager[7]: plain",
+        b"<21>2026-11-22T22:18:57.001000Z mail milter-manager[7]: two#012lines#011#001",
+        b"<21>2026-11-22T22:18:57.002000Z mail milter-manager[7]: \xff\xfe bytes",
+        b"<21>2026-11-22T22:18:57.003000Z mail milter-manager[7]: " + b"x" * 5000,
+        b"<21>2026-11-22T22:18:57.005000Z mail milter-manager[7]: [statistics] said",
+    ] == reader.wait(6)[:5]
+    assert reader.lines[5].startswith(b"<21>2026-11-22T22:18:57.006000Z mail mymilter[7]: ")
+    assert reader.journal.unread_bytes == 0
+    assert 0 == reader.journal.half_lines
+
+
+def test_follow(directory: Path, readers: Readers) -> None:
+    """
+    What is written later comes, from a new file too, and wakes who waits.
+    """
+    say(directory / "a.journal", range(3))
+    reader = readers.make(from_beginning=False)
+    journal = reader.journal
+
+    assert [] == journal.places()
+    assert (None, set()) == (journal.descriptor, journal.numbers)
+
+    reader.follow()
+    say(directory / "a.journal", range(3, 5))
+    say(directory / "b.journal", range(5, 7))
+    reader.wait(4)
+
+    assert [3, 4, 5, 6] == reader.said()
+    assert reader.journal.descriptor is not None
+    assert {1} == reader.journal.numbers
+
+
+def test_resume(directory: Path, readers: Readers) -> None:
+    """
+    A later run goes on behind the last entry, over a reboot and whatever was written meanwhile.
+    """
+    say(directory / "a.journal", range(3))
+    first = readers.make()
+    first.wait(3)
+    mark = mark_of(first)
+    first.journal.close()
+    say(directory / "a.journal", range(3, 5))
+    say(directory / "b.journal", range(5, 8), boot=1)
+    second = readers.make(mark, from_beginning=False)
+
+    assert [(-1, mark)] == second.journal.places()
+    assert second.journal.is_catching_up
+
+    second.wait(5)
+
+    assert [3, 4, 5, 6, 7] == second.said()
+    assert {1: 0} == second.journal.resumed
+    assert [] == second.journal.notes
+
+
+def test_first_entry(directory: Path, readers: Readers) -> None:
+    """
+    Where there was nothing, all that comes is new, after a restart too.
+    """
+    first = readers.make(from_beginning=False)
+    first.follow()
+    mark = mark_of(first)
+    first.journal.close()
+    say(directory / "a.journal", range(2))
+    second = readers.make(mark, from_beginning=False)
+    second.wait(2)
+
+    assert [0, 1] == second.said()
+
+
+def test_vacuumed(directory: Path, readers: Readers) -> None:
+    """
+    When the place is gone it goes on at the oldest entry left; that is said and counted.
+    """
+    say(directory / "a.journal", range(3))
+    first = readers.make()
+    first.wait(3)
+    mark = mark_of(first)
+    first.journal.close()
+    (directory / "a.journal").unlink()
+    say(directory / "b.journal", range(7, 9))
+    second = readers.make(mark)
+    second.wait(2)
+
+    assert [7, 8] == second.said()
+    assert 1 == second.journal.statistics.read_errors
+    assert [
+        "the place in the journal is gone, going on at the next entry left"
+    ] == second.journal.notes
+
+
+def test_killed(directory: Path, readers: Readers) -> None:
+    """
+    A journalctl that is killed is followed by another, which begins where it was.
+    """
+    say(directory / "a.journal", range(3))
+    reader = readers.make()
+    reader.wait(3)
+    for number in range(3, 6):
+        child = reader.journal._child  # noqa: SLF001 - nobody else knows its number
+        assert child is not None
+        os.kill(child._process.pid, signal.SIGKILL)  # noqa: SLF001
+        say(directory / "a.journal", [number])
+        problem = reader.wait_for_problem()
+
+        assert "journalctl was ended by signal 9" == problem
+
+        before = len(reader.lines)
+        reader.read()  # too early
+
+        assert before == len(reader.lines)
+
+        reader.now += 100.0
+        reader.wait(number + 1)
+        reader.read()
+
+        assert list(range(number + 1)) == reader.said()
+        assert not reader.journal.problem
+    assert 3 == reader.journal.statistics.read_errors
+
+
+def test_back_off(directory: Path, readers: Readers, tmp_path: Path) -> None:
+    """
+    After each failure it waits twice as long, a minute at most; a steady run begins anew.
+    """
+    reader = readers.make(environ={"PATH": str(tmp_path)})
+    delays = []
+    for _ in range(8):
+        reader.read()
+        delays.append(reader.journal._retry_at - reader.now)  # noqa: SLF001 - takes minutes
+        reader.now = reader.journal._retry_at  # noqa: SLF001 - see above
+
+    assert [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] == delays
+    assert "cannot run journalctl: No such file or directory" == reader.journal.problem
+
+    say(directory / "a.journal", range(1))
+    reader.journal.environ = os.environ
+    reader.wait(1)
+    reader.now += 61.0
+    reader.read()
+    reader.journal.close()
+    reader.journal.environ = {"PATH": str(tmp_path)}
+    reader.read()
+
+    assert reader.now + 1.0 == reader.journal._retry_at  # noqa: SLF001 - see above
+
+
+def test_cannot_follow(
+    directory: Path, readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A journalctl that goes missing between question and following is a problem like any other.
+    """
+    say(directory / "a.journal", range(3))
+    reader = readers.make()
+    wait_until(lambda: bool(reader.journal.look(0.0)))
+    monkeypatch.setattr(reader.journal, "environ", {"PATH": str(tmp_path)})
+    reader.read()
+
+    assert "cannot run journalctl: No such file or directory" == reader.journal.problem
+
+
+@pytest.mark.parametrize(
+    ("script", "problem"),
+    [
+        ("echo Failed to open. >&2; exit 1", "journalctl: Failed to open."),
+        ('case "$*" in *follow*) ;; esac', "journalctl ended"),
+        (
+            'case "$*" in *follow*) echo insufficient permissions >&2; exec /bin/sleep 600;; esac',
+            "not permitted to read the journal",
+        ),
+    ],
+)
+def test_problem(readers: Readers, tmp_path: Path, script: str, problem: str) -> None:
+    """
+    Whatever hinders journalctl is said, and the group that would let it be read.
+    """
+    reader = readers.make(environ=install(tmp_path, script))
+
+    assert problem == reader.wait_for_problem()
+    assert not reader.journal.is_catching_up
+
+    remedy = reader.journal.remedy()
+
+    assert ("systemd-journal" if "permitted" in problem else None) == (remedy and remedy.group)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
+def test_denied(directory: Path, readers: Readers, tmp_path: Path) -> None:
+    """
+    The real journalctl's refusal is understood.
+    """
+    say(directory / "a.journal", range(3))
+    (directory / "a.journal").chmod(0o600)
+    for path in (*tmp_path.parents, tmp_path, directory):
+        if path.is_relative_to("/tmp/pytest-of-root"):  # noqa: S108 - pytest's own
+            path.chmod(0o755)
+    real = require("journalctl", "systemd")
+    script = f'exec /usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups {real} "$@"'
+    reader = readers.make(environ=install(tmp_path, script))
+
+    assert "not permitted to read the journal" == reader.wait_for_problem()
+
+
+def test_silent(readers: Readers, tmp_path: Path) -> None:
+    """
+    One that does not answer is ended after a while.
+    """
+    reader = readers.make(environ=install(tmp_path, "exec /bin/sleep 600"))
+    reader.read()
+    reader.now += 61.0
+    reader.read()
+
+    assert "journalctl does not answer" == reader.journal.problem
+    assert reader.journal.found is False
+
+
+def test_look(directory: Path, readers: Readers) -> None:
+    """
+    Whether there are entries can be asked without following; the first ever is read when it comes.
+    """
+    reader = readers.make(from_beginning=False)
+
+    def is_known() -> bool:
+        reader.journal.look(reader.now)
+        return reader.journal.found is not None
+
+    wait_until(is_known)
+
+    assert reader.journal.found is False
+
+    say(directory / "a.journal", range(2))
+
+    assert reader.journal.look(reader.now) is False
+
+    reader.now += 10.0
+    wait_until(lambda: reader.journal.look(reader.now) is True)
+    reader.wait(2)
+
+    assert [0, 1] == reader.said()
+    assert reader.journal.look(reader.now) is True
+
+
+def test_garbage(readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What is no entry, has no text or is too long is counted, and does not hinder the next.
+    """
+    monkeypatch.setattr(module, "ENTRY_BYTES", 2 * 1024 * 1024)
+    entries = [
+        b"MESSAGE=no cursor\n\n",
+        export(b"x" * (LINE_BYTES + 1), b"b"),
+        export(b"x" * (8 * 1024 * 1024), b"c"),
+        export(b"good", b"d"),
+        b"__CUR",
+    ]
+    (tmp_path / "entries").write_bytes(b"".join(entries))
+    script = f'case "$*" in *follow*) /bin/cat {tmp_path}/entries; exec /bin/sleep 600;; esac'
+    reader = readers.make(environ=install(tmp_path, script))
+
+    assert b"1970-01-01T00:00:00.000000Z - -: good" == reader.wait(1)[0]
+    wait_until(lambda: reader.unread() == 5)
+
+    assert 1 == reader.journal.statistics.cut_lines
+    assert 2 == reader.journal.statistics.overlong_lines
+    assert "d" == mark_of(reader).cursor
+
+
+def test_this_machine(readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Without a directory only this machine's entries are asked for, where it has an identity.
+    """
+    (tmp_path / "id").write_text("0123\n")
+    for path, expected in ((tmp_path / "id", "_MACHINE_ID=0123"), (tmp_path / "none", "")):
+        monkeypatch.setattr(module, "MACHINE_ID", path)
+        reader = readers.make(environ=install(tmp_path, f'echo "$*" > {tmp_path}/asked; exit 1'))
+        reader.journal.directory = None
+        reader.wait_for_problem()
+        asked = (tmp_path / "asked").read_text()
+
+        assert "--directory" not in asked
+        assert (
+            f"SYSLOG_IDENTIFIER=mymilter {expected}".strip() + "\n"
+            == asked[asked.index("SYSLOG_IDENTIFIER=mymilter") :]
+        )
+
+    monkeypatch.setattr(module, "MACHINE_ID", Path("/etc/machine-id"))
+
+    assert Path("/etc/machine-id").read_text().strip() == read_machine_id()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=1;i=2;b=3;m=4;t=5;x=6", True),
+        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=7;i=8;b=3;m=4;t=5;x=6", True),
+        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=1;i=2;b=3;m=4;t=5;x=7", False),
+        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=1;i=2;b=3;m=5;t=5;x=6", False),
+    ],
+)
+def test_is_same(one: str, other: str, *, expected: bool) -> None:
+    """
+    An entry that was moved to another file is known again.
+    """
+    assert expected is is_same(one, other)
+
+
+def test_copied(directory: Path, readers: Readers, tmp_path: Path) -> None:
+    """
+    Files that are moved to the archive, as rotation does, change nothing.
+    """
+    say(directory / "system.journal", range(3))
+    first = readers.make()
+    first.wait(3)
+    mark = mark_of(first)
+    first.journal.close()
+    shutil.move(directory / "system.journal", directory / "system@1.journal")
+    say(directory / "system.journal", range(3, 5))
+    second = readers.make(mark)
+    second.wait(2)
+
+    assert [3, 4] == second.said()
+    assert SAID % 4 in second.lines[-1]
+    assert not second.journal.statistics.read_errors
+    assert (
+        subprocess.run(
+            ["journalctl", f"--directory={directory}", "--output=cat"],
+            stdout=subprocess.PIPE,
+            check=True,
+            cwd=tmp_path,
+        ).stdout.count(b"\n")
+        == 5
+    )
