@@ -21,6 +21,8 @@ DEFAULT_FACILITY = 3
 """Daemon, what journald assumes of a service (systemd's SyslogFacility=)."""
 MOST_SEVERITY = 7
 MOST_FACILITY = 23
+MOST_LETTERS = 256
+"""Of a name that goes into a line, and is kept for the next one."""
 
 # What rsyslog escapes, and how (EscapeControlCharactersOnReceive, on by default).
 CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -61,27 +63,28 @@ def read_entry(line: bytes) -> Entry | None:
 
 def write_line(entry: Entry) -> bytes:
     """
-    Write an entry as a line of syslog, without a newline: PRI, RFC 3339 time, host, program[pid].
+    Write an entry as a line of syslog, without a newline.
+    """
+    message = entry.message
+    if isinstance(message, str) and message.isprintable():
+        return write_head(entry) + message.encode()
+    return write_head(entry) + escape(_bytes(message))
+
+
+def write_head(entry: Entry) -> bytes:
+    """
+    Write what stands before the message: PRI, RFC 3339 time, host, program[pid].
 
     Without a valid PRIORITY the line has no PRI.
     """
-    parts = (entry.priority, entry.facility, entry.hostname, entry.identifier)
     pid = entry.pid or entry.syslog_pid
-    strings = [part for part in (*parts, pid) if isinstance(part, str)]
-    if len(strings) == len(parts) + 1:
-        pri, sender = _write_head(*strings)
-    else:
-        pri, sender = _write_head(*map(_text, (*parts, pid)))
-    message = entry.message
-    if isinstance(message, str) and message.isprintable():
-        said = message.encode()
-    else:
-        said = _escape(_bytes(message))
-    return pri + _write_stamp(_text(entry.microseconds)) + sender + said
+    parts = (entry.priority, entry.facility, entry.hostname, entry.identifier, pid)
+    pri, sender = _write_sender(*[_text(part)[:MOST_LETTERS] for part in parts])
+    return pri + _write_stamp(_text(entry.microseconds)) + sender
 
 
 @lru_cache(maxsize=256)
-def _write_head(
+def _write_sender(
     priority: str, facility: str, hostname: str, identifier: str, pid: str
 ) -> tuple[bytes, bytes]:
     """
@@ -115,14 +118,14 @@ def _write_second(seconds: int) -> bytes:
 
 def _bytes(value: Value) -> bytes:
     """
-    Give a field's bytes, the first one's of a field that is there several times; null is empty.
+    Give a field's bytes, the last one's of a field that is there several times; null is empty.
     """
     if isinstance(value, str):
         return value.encode("utf-8", "surrogatepass")
     if not value:
         return b""
-    if not isinstance(value[0], int):
-        return _bytes(_widen(value[0]))
+    if not isinstance(value[-1], int):
+        return _bytes(_widen(value[-1]))
     try:
         return bytes(one for one in value if isinstance(one, int))
     except ValueError:  # not from 0 to 255
@@ -150,7 +153,7 @@ def _word(text: str) -> bytes:
     return NOT_A_WORD.sub(b"_", text.encode("utf-8", "replace")) or b"-"
 
 
-def _escape(message: bytes) -> bytes:
+def escape(message: bytes) -> bytes:
     """
     Write control characters as rsyslog does: a newline is #012.
     """

@@ -5,21 +5,22 @@ journalctl is asked for the newest entry, then follows from the last one that wa
 printed once more, which shows that it is still there.  A run of journalctl that ends is followed by
 another, later and later.  The place is a cursor, which outlives rotation, reboots and this process.
 
-Limits: what was vacuumed before it was read is lost, which is said and counted.
+Limits: what was vacuumed before it was read is lost, which is said and counted.  Where journalctl
+puts entries in a wrong order, as after a clock that was set back and a crash in one, those that it
+puts before the place are not seen.
 
 Shaped as `logfile.LogFile`.  Knows nothing of what the lines mean, and never waits.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import lru_cache
 from pathlib import Path
 
-from exporter.entry import CONTROL, Entry, write_line
-from exporter.export import END, FIRST, Fields, split_entries
+from exporter.cursor import is_same, is_same_moment, microseconds_of, read_cursor
+from exporter.export import read_fields
 from exporter.generation import LINE_BYTES, Statistics
 from exporter.journalctl import Journalctl
+from exporter.journallines import CURSOR, FIELDS, Said, write_lines
 from exporter.logfile import Chunk
 from exporter.mark import Mark
 from exporter.remedy import Remedy, suggest_group
@@ -31,19 +32,15 @@ GROUP = "systemd-journal"
 NUMBER = 1
 """There is one journal, where a log may have several files."""
 
-SENDER = (
-    *(b"SYSLOG_IDENTIFIER", b"PRIORITY", b"SYSLOG_FACILITY", b"_PID", b"SYSLOG_PID"),
-    b"_HOSTNAME",
-)
-CURSOR, MOMENT = b"__CURSOR", b"__REALTIME_TIMESTAMP"
-NAMES = (*SENDER, MOMENT, CURSOR)
-EPOCH = b"1970-01-01T00:00:00.000000Z"
-MOMENT_DIGITS = 16
-"""Of microseconds since the epoch, from 2001 to 2286."""
-FIELDS = b",".join((b"MESSAGE", *NAMES)).decode()
+FIELD_NAMES = b",".join(FIELDS).decode()
 # --merge, since --follow alone shows entries of one boot only; of this machine, all the same.
-COMMAND = ("--no-pager", "--merge", "--output=export", f"--output-fields={FIELDS}")
+COMMAND = ("--no-pager", "--merge", "--output=export")
+# Of the newest entry its place is enough, which is always printed: its message may be long.
+QUESTION = ("--lines=1", "--output-fields=_PID")
+FOLLOWING = ("--lines=all", "--follow", f"--output-fields={FIELD_NAMES}")
 MACHINE_ID = Path("/etc/machine-id")
+DIRECTORIES = (Path("/run/log/journal"), Path("/var/log/journal"))
+"""Where journald keeps it: in memory, and on the disk once that directory is there."""
 
 ENTRY_BYTES = 8 * 1024 * 1024
 """Of an entry at most; journald takes more from who tries hard."""
@@ -52,9 +49,12 @@ SETTLED_SECONDS = 2.0
 STEADY_SECONDS = 60.0
 """And for how long, until its end is the first one again."""
 ANSWER_SECONDS = 60.0
+ANSWER_BYTES = 64 * 1024
+PATIENCE_SECONDS = 10.0
+"""For how long journalctl may print nothing of what was there at its start."""
 LEAST_DELAY, MOST_DELAY = 1.0, 60.0
 LOOK_SECONDS = 10.0
-"""Between two looks for a first entry."""
+"""Between two looks for a first entry, and at the directories."""
 
 
 @dataclass(slots=True)
@@ -81,19 +81,25 @@ class Journal:
     _child: Journalctl | None = None
     _since: float = 0.0
     """When the child was started."""
-    _newest: Entry | None = None
+    _heard: float = float("-inf")
+    """When it printed something."""
+    _looked: float = float("-inf")
+    """When its directories were looked at."""
+    _identity: list[tuple[int, int] | None] = field(default_factory=list)
+    """Which they were at its start."""
+    _newest: str = ""
     _asked: bool = False
     """Whether the newest entry is known, or known not to be."""
     _was_empty: bool = False
     _cursor: str | None = None
     """Of the last entry that was read; empty before the first one, None nowhere yet."""
+    _passed: bool = False
+    """Whether that entry is to be left alone: it is too long, or nobody has counted it."""
     _expected: str = ""
     """What the first entry of a child must be."""
     _behind: bool = True
     _rest: bytes = b""
     """The beginning of an entry."""
-    _skipping: bool = False
-    """Whether it is the beginning of one that is too long."""
     _retry_at: float = float("-inf")
     _delay: float = LEAST_DELAY
     _refused: bool = False
@@ -173,8 +179,7 @@ class Journal:
         Give the entries written since the last time; `now` is a clock that never goes back.
         """
         if self.marks:
-            self._cursor, self.marks = self.marks[0].cursor, []
-            self.resumed = {NUMBER: 0}
+            self._resume()
         if not self._asked and not self._ask(now):
             return
         if self._child is None and not self._follow(now):
@@ -183,6 +188,8 @@ class Journal:
             lines = self._take(data)
             self.statistics.read_bytes += len(lines)
             yield Chunk(NUMBER, lines, b"")
+        if self._child:
+            self._look_after(now)
         self.statistics.unread_bytes = self.unread_bytes
 
     def close(self) -> None:
@@ -191,7 +198,7 @@ class Journal:
         """
         if self._child:
             self._child.kill()
-        self._child, self._rest, self._skipping, self._asked = None, b"", False, False
+        self._child, self._rest, self._asked = None, b"", False
 
     def reopen(self) -> None:
         """
@@ -199,6 +206,15 @@ class Journal:
         """
         self.close()
         self._retry_at, self._delay = float("-inf"), LEAST_DELAY
+
+    def _resume(self) -> None:
+        """
+        Go to where an earlier run was.
+        """
+        said = self.marks[0].cursor
+        self._cursor, self.marks, self.resumed = read_cursor(said.encode()), [], {NUMBER: 0}
+        if said and not self._cursor:
+            self._lose("going on at the oldest entry")
 
     def _start(self, now: float, *arguments: str) -> bool:
         """
@@ -215,18 +231,22 @@ class Journal:
         except OSError as error:
             self._fail(f"cannot run journalctl: {error.strerror}", now)
             return False
-        self._since, self._rest, self._skipping = now, b"", False
+        self._since, self._rest = now, b""
+        self._identity, self._looked = identify(self._directories), now
         return True
 
     def _ask(self, now: float) -> bool:
         """
         Ask for the newest entry; say whether the answer is there.
         """
-        if self._child is None and (now < self._retry_at or not self._start(now, "--lines=1")):
+        if self._child is None and (now < self._retry_at or not self._start(now, *QUESTION)):
             return False
         assert self._child is not None  # noqa: S101 - started just now or before
         while data := self._child.read():
             self._rest += data
+            if len(self._rest) > ANSWER_BYTES:
+                self._fail("journalctl gives an answer without end", now)
+                return False
         if data is None:
             if now - self._since > ANSWER_SECONDS:
                 self._fail("journalctl does not answer", now)
@@ -235,8 +255,8 @@ class Journal:
         if problem:
             self._fail(problem, now)
             return False
-        entries, _ = split_entries(self._rest)
-        self._newest = make_entry(entries[-1]) if entries else None
+        newest = read_fields(self._rest)
+        self._newest = read_cursor(newest[0].get(CURSOR, b"")) if newest else ""
         self._child, self._rest, self._asked, self.found = None, b"", True, bool(self._newest)
         return True
 
@@ -244,25 +264,28 @@ class Journal:
         """
         Go on from the place that was reached; say whether journalctl could be started.
         """
-        newest = str(self._newest.cursor) if self._newest else ""
         if self._cursor is None:
-            self._cursor = "" if self.from_beginning or self._was_empty else newest
-        self._behind = self._behind and bool(newest) and not is_same(newest, self._cursor)
-        self._expected = self._cursor
-        cursor = [f"--cursor={self._cursor}"] if self._cursor else []
-        return self._start(now, "--follow", "--lines=all", *cursor)
+            self._cursor = "" if self.from_beginning or self._was_empty else self._newest
+        if not self._newest or is_same(self._newest, self._cursor):
+            self._behind = False
+        self._expected = "" if self._passed else self._cursor
+        option = "after-cursor" if self._passed else "cursor"
+        place = [f"--{option}={self._cursor}"] if self._cursor else []
+        return self._start(now, *FOLLOWING, *place)
 
     def _receive(self, now: float) -> bytes | None:
         """
         Read what journalctl has printed, and see how it is.
         """
-        assert self._child is not None  # noqa: S101 - the caller has one
+        if self._child is None:
+            return None
         data = self._child.read()
         if data == b"":
             problem, self._refused = self._child.end(), self._child.is_refused
             self._fail(problem or "journalctl ended", now)
-            self.statistics.read_errors += 1
             return None
+        if data:
+            self._heard = now
         if now - self._since > STEADY_SECONDS:
             self._delay = LEAST_DELAY
         if self._child.is_refused:
@@ -276,6 +299,7 @@ class Journal:
         Say why, and try again some time later, each time later than before.
         """
         self.close()
+        self.statistics.read_errors += 1
         self.problem = problem
         self.found = bool(self.found)
         self._retry_at = now + self._delay
@@ -285,105 +309,109 @@ class Journal:
         """
         Write the entries that are whole as lines, each led by a newline; go on behind them.
         """
-        data = self._rest + data
-        if self._skipping:
-            at = data.find(FIRST)
-            if at < 0:
-                self._rest = data[-len(FIRST) :]
-                return b""
-            data, self._skipping = data[at + len(END) :], False
-            self.statistics.overlong_lines += 1
-        entries, self._rest = split_entries(data)
+        entries, self._rest = write_lines(self._rest + data)
+        lines = b"".join(b"\n" + said.line for said in self._sift(entries))
         if len(self._rest) > ENTRY_BYTES:
-            self._skipping, self._rest = True, self._rest[-len(FIRST) :]
-        return b"".join(b"\n" + line for line in self._write(entries))
-
-    def _write(self, entries: list[Fields]) -> list[bytes]:
-        """
-        Write those entries as lines that are to be counted, and move the place over all of them.
-        """
-        lines = []
-        for fields in entries:
-            cursor = fields.get(CURSOR)
-            if not cursor:
-                self.statistics.cut_lines += 1
-                continue
-            self._cursor = cursor.decode("ascii", "replace")
-            if self._expected and self._is_expected():
-                continue
-            line = write_fields(fields)
-            if len(line) > LINE_BYTES:
-                self.statistics.overlong_lines += 1
-            else:
-                lines.append(line)
-        if self._behind and self._newest and entries:
-            # What comes later is behind the newest one that there was, or is that one.
-            moment = entries[-1].get(MOMENT, b"").decode("ascii", "replace")
-            newest = str(self._newest.microseconds)
-            self._behind = (len(moment), moment) < (len(newest), newest) and not is_same(
-                str(self._newest.cursor), self._cursor or ""
-            )
+            self._pass_over()
         return lines
 
-    def _is_expected(self) -> bool:
+    def _sift(self, entries: list[Said]) -> list[Said]:
         """
-        Say whether the first entry is the last one that was read; if not it is said and counted.
+        Leave out what is not to be counted, and move the place over all of them.
+        """
+        known = [said for said in entries if read_cursor(said.cursor)]
+        self.statistics.cut_lines += len(entries) - len(known)
+        if not known:
+            return known
+        self._cursor, self._passed = read_cursor(known[-1].cursor), False
+        self._behind = self._behind and self._is_before_newest(self._cursor)
+        if self._expected:
+            known = self._find_expected(known)
+        counted = [said for said in known if len(said.line) <= LINE_BYTES]
+        self.statistics.overlong_lines += len(known) - len(counted)
+        return counted
+
+    def _find_expected(self, entries: list[Said]) -> list[Said]:
+        """
+        Give the entries behind the last one that was read; if that is gone it is said and counted.
+
+        It may not be the first: a place in another file is found by its time, which several share.
         """
         expected, self._expected = self._expected, ""
-        if is_same(expected, self._cursor or ""):
-            return True
+        for number, said in enumerate(entries, 1):
+            cursor = read_cursor(said.cursor)
+            if is_same(cursor, expected):
+                return entries[number:]
+            if not is_same_moment(cursor, expected):
+                break
+        self._lose("going on at the next entry left")
+        return entries
+
+    def _lose(self, going_on: str) -> None:
+        """
+        Say and count that the place is gone.
+        """
         self.statistics.read_errors += 1
-        self.notes.append("the place in the journal is gone, going on at the next entry left")
-        return False
+        self.notes.append(f"the place in the journal is gone, {going_on}")
+
+    def _pass_over(self) -> None:
+        """
+        Leave an entry that is too long, and begin with another journalctl behind it.
+
+        Looking for its end would trust what it holds.
+        """
+        line, _, _ = self._rest.partition(b"\n")
+        cursor = read_cursor(line.removeprefix(CURSOR + b"="))
+        if not (self._expected and is_same(cursor, self._expected)):
+            self.statistics.overlong_lines += 1
+        if cursor:
+            self._cursor, self._passed = cursor, True
+            self._behind = self._behind and self._is_before_newest(cursor)
+        self.reopen()
+
+    def _is_before_newest(self, cursor: str) -> bool:
+        """
+        Say whether the newest entry that there was at the start is still to come.
+        """
+        if is_same(self._newest, cursor):
+            return False
+        return microseconds_of(cursor) < microseconds_of(self._newest)
+
+    def _look_after(self, now: float) -> None:
+        """
+        Begin with another journalctl where this one would wait for what never comes.
+        """
+        if now - self._looked >= LOOK_SECONDS:
+            self._looked = now
+            if identify(self._directories) != self._identity:
+                self.reopen()  # it follows the directories of before
+                return
+        if self._behind and now - max(self._since, self._heard) >= PATIENCE_SECONDS:
+            self._behind = False
+            if self._expected and not is_same(self._newest, self._expected):
+                # A place that is later than all that is left, after a clock that ran ahead.
+                self._lose("going on at the end")
+                self._cursor, self._passed = self._newest, True
+                self.reopen()
+
+    @property
+    def _directories(self) -> Iterable[Path]:
+        return (self.directory,) if self.directory else DIRECTORIES
 
 
-def write_fields(fields: Fields) -> bytes:
+def identify(paths: Iterable[Path]) -> list[tuple[int, int] | None]:
     """
-    Write an entry as a line.
+    Tell directories from others that get their names.
     """
-    message, moment = fields.get(b"MESSAGE", b""), fields.get(MOMENT, b"")
-    if len(moment) != MOMENT_DIGITS or not moment.isdigit() or CONTROL.search(message):
-        return write_line(make_entry(fields))
-    pri, sender = write_sender(*[fields.get(name, b"") for name in SENDER])
-    return b"%s%s.%sZ%s%s" % (pri, write_second(moment[:-6]), moment[-6:], sender, message)
-
-
-@lru_cache(maxsize=256)
-def write_sender(*values: bytes) -> tuple[bytes, bytes]:
-    """
-    Write what stands before and behind the time; of one sender it is mostly the same.
-    """
-    line = write_line(make_entry(dict(zip(SENDER, values, strict=True))))
-    pri, _, sender = line.partition(EPOCH)
-    return pri, sender
-
-
-@lru_cache(maxsize=16)
-def write_second(seconds: bytes) -> bytes:
-    """
-    Write seconds since the epoch as RFC 3339 does, without a zone.
-    """
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-
-
-def make_entry(fields: Fields) -> Entry:
-    """
-    Give names to the fields of an entry.
-    """
-    message = fields.get(b"MESSAGE", b"")
-    texts = [fields.get(name, b"").decode("utf-8", "replace") for name in NAMES]
-    identifier, priority, facility, pid, syslog_pid, hostname, microseconds, cursor = texts
-    return Entry(
-        message=message.decode() if message.isascii() else list(message),
-        identifier=identifier,
-        priority=priority,
-        facility=facility,
-        pid=pid,
-        syslog_pid=syslog_pid,
-        hostname=hostname,
-        microseconds=microseconds,
-        cursor=cursor,
-    )
+    found: list[tuple[int, int] | None] = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:
+            found.append(None)
+        else:
+            found.append((status.st_dev, status.st_ino))
+    return found
 
 
 def read_machine_id() -> str:
@@ -394,20 +422,3 @@ def read_machine_id() -> str:
         return MACHINE_ID.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         return ""
-
-
-def is_same(one: str, other: str) -> bool:
-    """
-    Say whether two cursors are of one entry.
-
-    When the journal is moved from memory to the disk, at boot, entries get a new file and number:
-    what stays is boot, time and the sum of the fields.
-    """
-    return one == other or lasting(one) == lasting(other)
-
-
-def lasting(cursor: str) -> list[str]:
-    """
-    Give the parts of a cursor that no move changes.
-    """
-    return [part for part in cursor.split(";") if not part.startswith(("s=", "i="))]

@@ -16,6 +16,8 @@ READ_BYTES = 1024 * 1024
 PIPE_BYTES = 1024 * 1024
 """As many as Linux lets a process ask for (fs.pipe-max-size)."""
 COMPLAINT_BYTES = 4096
+MOST_COMPLAINTS = 16
+"""As many are heard at a time: some complain faster than anybody can listen."""
 END_SECONDS = 1.0
 REFUSALS = (b"insufficient permissions", b"not seeing messages from other users")
 """What journalctl says to who may not read the system's journal."""
@@ -111,5 +113,8 @@ class Journalctl:
         Keep the last of what it complains of, so that it never waits for somebody to listen.
         """
         with suppress(BlockingIOError):
-            while heard := os.read(self._errors, COMPLAINT_BYTES):
+            for _ in range(MOST_COMPLAINTS):
+                heard = os.read(self._errors, COMPLAINT_BYTES)
+                if not heard:
+                    return
                 self._complaint = (self._complaint + heard)[-COMPLAINT_BYTES:]

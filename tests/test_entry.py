@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 from counted import FAST, Counted, count_chunks, count_lines
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.entry import read_entry, write_line
@@ -60,9 +60,9 @@ def line_of(**fields: object) -> bytes:
         ("end\n", b"end"),
         (None, b""),
         ([], b""),
-        (["first", "second"], b"first"),
-        ([[104, 105], "second"], b"hi"),
-        ([None, "second"], b""),
+        (["first", "last"], b"last"),
+        (["first", [104, 105]], b"hi"),
+        (["first", None], b""),
         ([256], b""),
     ],
 )
@@ -78,7 +78,7 @@ def test_message(message: object, said: bytes) -> None:
     [
         ({"PRIORITY": "8"}, b"2026-11-22T22:18:57.099959Z vm milter-manager[7228]: "),
         ({"PRIORITY": ""}, b"2026-11-22T22:18:57.099959Z vm milter-manager[7228]: "),
-        ({"PRIORITY": ["4", "5"]}, b"<20>2026-11-22T22:18:57.099959Z vm milter-manager[7228]: "),
+        ({"PRIORITY": ["5", "4"]}, b"<20>2026-11-22T22:18:57.099959Z vm milter-manager[7228]: "),
         ({"SYSLOG_FACILITY": "24"}, b"<27>2026-11-22T22:18:57.099959Z vm milter-manager[7228]: "),
         ({"_PID": "", "SYSLOG_PID": "7"}, HEAD.replace(b"7228", b"7")),
         ({"_PID": "x"}, HEAD.replace(b"[7228]", b"")),
@@ -106,6 +106,9 @@ def test_no_entry(line: bytes) -> None:
     assert read_entry(line) is None
 
 
+# The first text ever drawn takes seconds, since Hypothesis writes its table of characters, and any
+# example may on a busy machine.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(st.sampled_from([*list(FIELDS)[1:], "SYSLOG_PID"]), values))
 def test_any_entry(fields: Mapping[str, object]) -> None:
     """

@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from journals import write_field
 
-from exporter.export import Fields, split_entries
+from exporter.export import Fields, read_fields
+
+
+def split_entries(data: bytes) -> tuple[list[Fields], bytes]:
+    """
+    Read one entry after the other.
+    """
+    entries: list[Fields] = []
+    at = 0
+    while read := read_fields(data, at):
+        fields, at = read
+        entries.append(fields)
+    return entries, data[at:]
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ The systemd journal, read by the real journalctl from journals that systemd wrot
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from journals import SAID, append, install, say, write_entry
+from journals import SAID, START, append, install, say, write_entry
 from running import require, wait_until
 
 from exporter import journal as module
 from exporter.generation import LINE_BYTES
-from exporter.journal import Journal, is_same, read_machine_id
+from exporter.journal import Journal, read_machine_id
 from exporter.mark import Mark
 
 PROGRAMS = ("milter-manager", "mymilter")
@@ -138,11 +139,36 @@ def mark_of(reader: Reader) -> Mark:
     return reader.journal.places()[0][1]
 
 
-def export(message: bytes, cursor: bytes) -> bytes:
+def cursor(number: int) -> str:
+    """
+    Make the cursor of an entry.
+    """
+    return f"s={'1' * 32};i={number:x};b={'2' * 32};m={number:x};t={number:x};x={number:x}"
+
+
+def export(message: bytes, number: int) -> bytes:
     """
     Write an entry as journalctl prints it.
     """
-    return b"__CURSOR=%s\n__REALTIME_TIMESTAMP=0\nMESSAGE=%s\n\n" % (cursor, message)
+    head = f"__CURSOR={cursor(number)}\n__REALTIME_TIMESTAMP={number}\n"
+    return head.encode() + b"MESSAGE=%s\n\n" % message
+
+
+def prints(directory: Path, *runs: list[bytes]) -> dict[str, str]:
+    """
+    Put up a journalctl that prints this in its first, second, ... run, and then waits.
+    """
+    for number, run in enumerate(runs):
+        (directory / f"run{number}").write_bytes(b"".join(run))
+    script = f"""
+case "$*" in *follow*) ;; *) exit;; esac
+echo "$*" >> {directory}/asked
+read number < {directory}/number
+echo $((number + 1)) > {directory}/number
+/bin/cat {directory}/run$number
+exec /bin/sleep 600"""
+    (directory / "number").write_text("0\n")
+    return install(directory, script)
 
 
 def test_forms(directory: Path, readers: Readers) -> None:
@@ -413,23 +439,58 @@ def test_garbage(readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     What is no entry, has no text or is too long is counted, and does not hinder the next.
     """
     monkeypatch.setattr(module, "ENTRY_BYTES", 2 * 1024 * 1024)
-    entries = [
-        b"MESSAGE=no cursor\n\n",
-        export(b"x" * (LINE_BYTES + 1), b"b"),
-        export(b"x" * (8 * 1024 * 1024), b"c"),
-        export(b"good", b"d"),
-        b"__CUR",
-    ]
-    (tmp_path / "entries").write_bytes(b"".join(entries))
-    script = f'case "$*" in *follow*) /bin/cat {tmp_path}/entries; exec /bin/sleep 600;; esac'
-    reader = readers.make(environ=install(tmp_path, script))
+    forged = b"\n\n__CURSOR=" + cursor(9).encode() + b"\nMESSAGE=forged\n\n"
+    environ = prints(
+        tmp_path,
+        [
+            b"MESSAGE=no cursor\n\n",
+            b"__CURSOR=s=1;i=2\nMESSAGE=no such cursor\n\n",
+            export(b"x" * (LINE_BYTES + 1), 1),
+            export(b"x" * (8 * 1024 * 1024) + forged, 2),
+            export(b"never reached", 3),
+        ],
+        [export(b"good", 3), b"__CUR"],
+    )
+    reader = readers.make(environ=environ)
 
-    assert b"1970-01-01T00:00:00.000000Z - -: good" == reader.wait(1)[0]
+    assert b"1970-01-01T00:00:00.000003Z - -: good" == reader.wait(1)[0]
     wait_until(lambda: reader.unread() == 5)
 
-    assert 1 == reader.journal.statistics.cut_lines
+    assert 1 == len(reader.lines)
+    assert 2 == reader.journal.statistics.cut_lines
     assert 2 == reader.journal.statistics.overlong_lines
-    assert "d" == mark_of(reader).cursor
+    assert cursor(3) == mark_of(reader).cursor
+    assert f"--after-cursor={cursor(2)}" in (tmp_path / "asked").read_text().splitlines()[1]
+
+
+def test_overlong_again(readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    An entry that is too long counts once, also when it is what an earlier run read last.
+    """
+    monkeypatch.setattr(module, "ENTRY_BYTES", 1024)
+    environ = prints(tmp_path, [export(b"x" * 4096, 2)[:-2]], [export(b"good", 3)])
+    reader = readers.make(Mark(0, 0, 0, "", "", cursor=cursor(2)), environ)
+    reader.wait(1)
+
+    assert 0 == reader.journal.statistics.overlong_lines
+    assert 0 == reader.journal.statistics.read_errors
+    assert f"--cursor={cursor(2)} " in (tmp_path / "asked").read_text().splitlines()[0]
+
+
+def test_overlong_without_a_place(
+    readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Without end and without a cursor there is only to begin anew.
+    """
+    monkeypatch.setattr(module, "ENTRY_BYTES", 1024)
+    environ = prints(
+        tmp_path, [export(b"one", 1), b"x" * 4096], [export(b"one", 1), export(b"two", 2)]
+    )
+    reader = readers.make(environ=environ)
+    reader.wait(2)
+
+    assert [b"one", b"two"] == [line[-3:] for line in reader.lines]
 
 
 def test_this_machine(readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -453,22 +514,6 @@ def test_this_machine(readers: Readers, tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(module, "MACHINE_ID", Path("/etc/machine-id"))
 
     assert Path("/etc/machine-id").read_text().strip() == read_machine_id()
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "expected"),
-    [
-        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=1;i=2;b=3;m=4;t=5;x=6", True),
-        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=7;i=8;b=3;m=4;t=5;x=6", True),
-        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=1;i=2;b=3;m=4;t=5;x=7", False),
-        ("s=1;i=2;b=3;m=4;t=5;x=6", "s=1;i=2;b=3;m=5;t=5;x=6", False),
-    ],
-)
-def test_is_same(one: str, other: str, *, expected: bool) -> None:
-    """
-    An entry that was moved to another file is known again.
-    """
-    assert expected is is_same(one, other)
 
 
 def test_copied(directory: Path, readers: Readers, tmp_path: Path) -> None:
@@ -497,3 +542,142 @@ def test_copied(directory: Path, readers: Readers, tmp_path: Path) -> None:
         ).stdout.count(b"\n")
         == 5
     )
+
+
+def at(path: Path, numbers: range, days: int) -> None:
+    """
+    Append entries of so many days later, of another boot.
+    """
+    start = START + days * 86_400_000_000
+    head = b"__REALTIME_TIMESTAMP=%d\n"
+    append(
+        path,
+        [
+            write_entry(number, SAID % number, 1).replace(
+                head % (START + 1000 * number), head % (start + 1000 * number)
+            )
+            for number in numbers
+        ],
+    )
+
+
+def test_place_ahead(directory: Path, readers: Readers) -> None:
+    """
+    A place later than all that is left is gone too: it goes on at the end, said and counted.
+    """
+    say(directory / "a.journal", range(3))
+    first = readers.make()
+    first.wait(3)
+    mark = mark_of(first)
+    first.journal.close()
+    (directory / "a.journal").unlink()
+    at(directory / "b.journal", range(10, 13), days=-1)
+    second = readers.make(mark)
+
+    def is_ready() -> bool:
+        second.read()
+        second.now += 0.5
+        return not second.journal.is_catching_up
+
+    wait_until(is_ready)
+    at(directory / "b.journal", range(13, 15), days=-1)
+    second.wait(2)
+
+    assert [13, 14] == second.said()
+    assert 1 == second.journal.statistics.read_errors
+    assert ["the place in the journal is gone, going on at the end"] == second.journal.notes
+
+
+def test_ready_in_time(readers: Readers, tmp_path: Path) -> None:
+    """
+    A journalctl that prints nothing of what it has does not keep the exporter from being ready.
+    """
+    newest = export(b"", 7)[:-2].decode() + "_PID=1"
+    script = f"""case "$*" in *follow*) exec /bin/sleep 600;; *) echo "{newest}"; echo;; esac"""
+    reader = readers.make(environ=install(tmp_path, script))
+    wait_until(lambda: reader.unread() == 0 and reader.journal.found is True)
+    reader.read()
+
+    before = reader.journal.is_catching_up
+    reader.now += 10.0
+    reader.read()
+
+    assert (True, False) == (before, reader.journal.is_catching_up)
+    assert [] == reader.journal.notes
+
+
+def test_bad_place(directory: Path, readers: Readers) -> None:
+    """
+    What is no cursor in the state never gets to journalctl: it goes on at the oldest entry.
+    """
+    say(directory / "a.journal", range(2))
+    reader = readers.make(Mark(0, 0, 0, "", "", cursor="s=1;i=\0"))
+    reader.wait(2)
+
+    assert [0, 1] == reader.said()
+    assert 1 == reader.journal.statistics.read_errors
+    assert [
+        "the place in the journal is gone, going on at the oldest entry"
+    ] == reader.journal.notes
+
+
+def test_moved(directory: Path, readers: Readers) -> None:
+    """
+    Entries of one microsecond, moved to another file: what was read is told from what is new.
+    """
+    entries = [
+        re.sub(rb"(_TIMESTAMP=)\d+", rb"\g<1>1795385937000000", write_entry(n, SAID % n))
+        for n in range(5)
+    ]
+    append(directory / "a.journal", entries[:3])
+    first = readers.make()
+    first.wait(3)
+    mark = mark_of(first)
+    first.journal.close()
+    (directory / "a.journal").unlink()
+    append(directory / "b.journal", entries)
+    second = readers.make(mark)
+    second.wait(2)
+
+    assert [3, 4] == second.said()
+    assert [] == second.journal.notes
+
+
+def test_directory_made_anew(directory: Path, readers: Readers) -> None:
+    """
+    A directory that is removed and made anew is followed, from the place that was reached.
+    """
+    say(directory / "a.journal", range(2))
+    reader = readers.make()
+    reader.wait(2)
+    directory.rename(directory.with_name("old"))
+    directory.mkdir()
+    shutil.copy(directory.with_name("old") / "a.journal", directory)
+    say(directory / "a.journal", range(2, 4))
+    reader.now += 10.0
+    reader.wait(4)
+
+    assert [0, 1, 2, 3] == reader.said()
+    assert 0 == reader.journal.statistics.read_errors
+
+
+def test_endless_answer(readers: Readers, tmp_path: Path) -> None:
+    """
+    An answer without end is given up.
+    """
+    reader = readers.make(environ=install(tmp_path, "exec /bin/cat /dev/zero"))
+
+    assert "journalctl gives an answer without end" == reader.wait_for_problem()
+    assert 1 == reader.journal.statistics.read_errors
+
+
+def test_long_newest_entry(directory: Path, readers: Readers) -> None:
+    """
+    To know the newest entry its message is not read: it may be as long as it likes.
+    """
+    append(directory / "a.journal", [write_entry(0, b"\n" + b"x" * 4_000_000)])
+    reader = readers.make(from_beginning=False)
+    reader.follow()
+
+    assert 0 == reader.journal.statistics.overlong_lines
+    assert reader.journal.found

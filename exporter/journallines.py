@@ -1,0 +1,118 @@
+"""
+Entries of the journal in its export format -> the lines that syslog would write of them.
+
+Nearly all entries are of a kind that one pattern takes apart: no field of any bytes, nothing to be
+escaped.  The others are read field by field, with the same result.
+
+Pure: it knows nothing of processes, of places or of what a message means.
+"""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import NamedTuple
+
+from exporter.entry import Entry, escape, write_head
+from exporter.export import Fields, read_fields
+from exporter.generation import LINE_BYTES
+
+SENDER = (
+    *(b"SYSLOG_IDENTIFIER", b"PRIORITY", b"SYSLOG_FACILITY", b"_PID", b"SYSLOG_PID"),
+    b"_HOSTNAME",
+)
+CURSOR, MOMENT = b"__CURSOR", b"__REALTIME_TIMESTAMP"
+FIELDS = (b"MESSAGE", *SENDER)
+"""Those that make a line beside its place and time, which are always printed."""
+
+EPOCH = b"1970-01-01T00:00:00.000000Z"
+# As large as journald's own fields are; a sender's may be of any size, and is kept for the next.
+OTHER_FIELDS = rb"((?>(?:(?!MESSAGE=)[^=\n]{1,64}+=.{0,256}+\n){0,12}))"
+PLAIN = re.compile(
+    rb"__CURSOR=(.++)\n"
+    rb"__REALTIME_TIMESTAMP=(\d{10})(\d{6})\n"  # from 2001 to 2286
+    rb"(?>(?:__[A-Z_]++=.*+\n)*)"
+    + OTHER_FIELDS + rb"MESSAGE=([^\x00-\x1f\x7f]*+)\n" + OTHER_FIELDS + rb"\n"
+)  # fmt: skip
+
+
+class Said(NamedTuple):
+    """
+    One entry.
+    """
+
+    cursor: bytes
+    """As it stands there; empty in what is no entry of journalctl's."""
+    line: bytes
+    """Without a newline; longer than `LINE_BYTES`, of whatever, when the message is."""
+
+
+def write_lines(data: bytes) -> tuple[list[Said], bytes]:
+    """
+    Write the whole entries as lines; give the beginning of the one that is not whole, too.
+    """
+    said: list[Said] = []
+    at = 0
+    match_plain = PLAIN.match
+    while at < len(data):
+        plain = match_plain(data, at)
+        if plain:
+            cursor, second, fraction, before, message, behind = plain.groups()
+            pri, sender = write_sender(before, behind)
+            line = b"%s%s.%sZ%s%s" % (pri, write_second(second), fraction, sender, message)
+            said.append(Said(cursor, line))
+            at = plain.end()
+            continue
+        read = read_fields(data, at)
+        if read is None:
+            break
+        fields, at = read
+        said.append(Said(fields.get(CURSOR, b""), _write_any(fields)))
+    return said, data[at:]
+
+
+@lru_cache(maxsize=256)
+def write_sender(before: bytes, behind: bytes) -> tuple[bytes, bytes]:
+    """
+    Write what stands before and behind the time; of one sender it is mostly the same.
+
+    `before` and `behind` are the fields as they stand before and behind the message.
+    """
+    read = read_fields(before + behind + b"\n")
+    assert read is not None  # noqa: S101 - the pattern took whole fields only
+    pri, _, sender = write_head(make_entry(read[0])).partition(EPOCH)
+    return pri, sender
+
+
+def _write_any(fields: Fields) -> bytes:
+    """
+    Write an entry that need not be plain.
+    """
+    message = fields.get(b"MESSAGE", b"")
+    if len(message) > LINE_BYTES:
+        return message  # escaping takes long, and it will not be counted
+    return write_head(make_entry(fields)) + escape(message)
+
+
+@lru_cache(maxsize=16)
+def write_second(seconds: bytes) -> bytes:
+    """
+    Write seconds since the epoch as RFC 3339 does, without a zone.
+    """
+    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
+
+
+def make_entry(fields: Fields) -> Entry:
+    """
+    Give names to the fields of an entry, its message left out.
+    """
+    texts = [fields.get(name, b"").decode("utf-8", "replace") for name in (*SENDER, MOMENT)]
+    identifier, priority, facility, pid, syslog_pid, hostname, microseconds = texts
+    return Entry(
+        identifier=identifier,
+        priority=priority,
+        facility=facility,
+        pid=pid,
+        syslog_pid=syslog_pid,
+        hostname=hostname,
+        microseconds=microseconds,
+    )
