@@ -152,6 +152,20 @@ class Program:
         self._listener = threading.Thread(target=self._listen)
         self._listener.start()
 
+    @property
+    def pid(self) -> int:
+        """
+        Give its process id.
+        """
+        return self._process.pid
+
+    def children(self) -> list[int]:
+        """
+        Ask the kernel for the ids of the processes that it has started.
+        """
+        tasks = Path(f"/proc/{self.pid}/task").glob("*/children")
+        return [int(word) for task in tasks for word in task.read_text().split()]
+
     def hear(self, text: str) -> str:
         """
         Wait for the next line of its log that holds `text`.
@@ -240,11 +254,13 @@ class Exporter(Program):
         *arguments: str,
         address: str = "127.0.0.1:0",
         standard_input: int = subprocess.DEVNULL,
+        before: Sequence[str] = (),
     ) -> None:
         """
         Start it with some flags, and nothing of this process's own settings.
 
-        Without a word about the state it keeps none: this machine may have one of its own.
+        `before` is a command that becomes the one behind it, as nsenter does.  Without a word
+        about the state it keeps none: this machine may have one of its own.
         """
         environ = {
             name: value
@@ -253,7 +269,8 @@ class Exporter(Program):
         }
         if "STATE_DIRECTORY" not in environ:
             environ["MILTER_MANAGER_EXPORTER_NO_STATE"] = "true"
-        command = [sys.executable, "-m", "exporter", f"--web.listen-address={address}", *arguments]
+        module = [sys.executable, "-m", "exporter"]
+        command = [*before, *module, f"--web.listen-address={address}", *arguments]
         super().__init__(command, directory, environ, standard_input=standard_input)
         self.host, self.port = "", 0
 

@@ -5,6 +5,7 @@ The exporter on a journal: the same numbers as from a file, whatever is killed m
 import os
 import random
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,15 @@ from exporter.record import Grammar
 
 SAMPLE = Path(__file__).parent / "data" / "sample.log"
 ENDED = "milter_manager_sessions_ended_total"
+# The exporter as `python -m exporter` is, on a machine that has no log file.
+WITHOUT_LOGS = """\
+import sys
+from exporter import cli, daemon
+
+daemon.CANDIDATES = ()
+_, python, m, module, *flags = sys.argv
+raise SystemExit(cli.main(flags))
+"""
 
 
 @pytest.fixture
@@ -39,15 +49,6 @@ def exporters() -> Iterator[list[Exporter]]:
     yield exporters
     for exporter in exporters:
         exporter.kill()
-
-
-def children(exporter: Exporter) -> list[int]:
-    """
-    Give the processes that an exporter has started.
-    """
-    pid = exporter._process.pid  # noqa: SLF001 - only it knows
-    text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    return [int(word) for word in text.split()]
 
 
 def wait_for_total(exporter: Exporter, count: int) -> None:
@@ -115,7 +116,7 @@ def test_kill(tmp_path: Path, directory: Path, exporters: list[Exporter]) -> Non
             say(directory / f"{chance.randrange(2)}.journal", range(written, written + count))
             written += count
         if turn % 2:
-            for number in children(exporter):
+            for number in exporter.children():
                 os.kill(number, signal.SIGKILL)
             say(directory / "a.journal", [written])
             written += 1
@@ -140,12 +141,12 @@ def test_live(tmp_path: Path, directory: Path, exporters: list[Exporter]) -> Non
     exporters.append(exporter)
     say(directory / "a.journal", [1, 2])
     wait_until(lambda: exporter.total(ENDED) == 2)
-    (first,) = children(exporter)
+    (first,) = exporter.children()
     exporter.send(signal.SIGHUP)
     exporter.hear("reloading")
     say(directory / "a.journal", [3])
     wait_until(lambda: exporter.total(ENDED) == 3)
-    (second,) = children(exporter)
+    (second,) = exporter.children()
 
     assert first != second
     assert 0 == exporter.terminate()
@@ -182,7 +183,7 @@ def test_denied(tmp_path: Path, exporters: list[Exporter], monkeypatch: pytest.M
 
 def test_chosen(tmp_path: Path, exporters: list[Exporter], monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Without a log file the journal is followed by itself, if it has entries.
+    Without a log file, whatever is in /var/log, the journal is followed if it has entries.
     """
     require("journalctl", "systemd")
     directory = tmp_path / "journal"
@@ -197,7 +198,7 @@ def test_chosen(tmp_path: Path, exporters: list[Exporter], monkeypatch: pytest.M
     real = require("journalctl", "systemd")
     script = f'exec {real} --directory={directory} "$@"'
     monkeypatch.setenv("PATH", install(tmp_path, script)["PATH"])
-    exporter = Exporter(tmp_path)
+    exporter = Exporter(tmp_path, before=[sys.executable, "-c", WITHOUT_LOGS])
     exporters.append(exporter)
     exporter.serve()
 

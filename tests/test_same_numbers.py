@@ -1,5 +1,7 @@
 """
-One log, four ways to its numbers: the daemon, `summary`, `backfill`, standard input; all the same.
+One log, many ways to its numbers: the daemon, `summary`, `backfill`, standard input; all the same.
+
+The daemon's own ways too: a file, the journal, a pipe and a FIFO with all that journalctl prints.
 
 And the same as what was counted of the captures by other means: LOG.md's totals, the oracle, the
 naive count of mail checks.
@@ -7,15 +9,20 @@ naive count of mail checks.
 
 import json
 import lzma
+import os
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import mail_checks_count
+import oracle
 import pytest
 from backfilled import backfill, last_values, run_tool
 from dialects import DATA
-from running import Exporter, Sample, total
+from render_golden import read_syslog
+from render_journalctl import export, make_journal
+from running import Exporter, Sample, require, total, wait_until
 
 pytestmark = pytest.mark.usefixtures("_unmeasured_module")
 
@@ -25,6 +32,31 @@ StartExporter = Callable[..., Exporter]
 EXPORTER = "milter_manager_exporter_"
 CAPTURES = ("native.log", "native-pid-name.log", "repeated.log", "sample.log",
             "syslog-rfc3164.log", "volume.log.xz")  # fmt: skip
+STAMPED = ("short", "short-iso", "short-precise", "with-unit", "json")
+"""The formats of journalctl that have names and times."""
+# The oracle's names: the metric, and the labels in the oracle's order; all other labels are added
+# up, since the oracle does not know which headers are well known.
+METRICS = {
+    "log_messages": ("log_messages_total", ("module", "level", "tag")),
+    "harmless_messages": ("harmless_messages_total", ("module", "level", "tag")),
+    "milter_messages": ("milter_messages_total", ("milter", "level", "tag")),
+    "milter_timeouts": (
+        "milter_timeouts_total",
+        ("milter", "phase", "state", "fallback_status"),
+    ),
+    "milter_fallbacks": ("milter_fallbacks_total", ("milter", "state", "fallback_status")),
+    "milter_invalid_responses": (
+        "milter_invalid_responses_total",
+        ("milter", "response", "state"),
+    ),
+    "sessions_ended": ("sessions_ended_total", ("last_state", "status")),
+    "sessions_disconnected": ("sessions_disconnected_total", ()),
+    "sessions_finished": ("sessions_finished_total", ()),
+    "milters_ended": ("milters_ended_total", ("milter", "last_state", "status")),
+    "milter_headers": ("milter_headers_added_total", ("milter",)),
+    "session_headers": ("session_headers_added_total", ()),
+    "quarantines": ("quarantines_total", ()),
+}
 
 
 def read_capture(name: str) -> bytes:
@@ -127,3 +159,117 @@ def test_log_analyzer(tmp_path: Path) -> None:
         assert 0 == total(numbers, "milter_manager_sessions_disconnected_total")
         assert 29_547 == total(numbers, "milter_manager_session_headers_added_total")
         assert 29_547 == total(numbers, "milter_manager_milter_headers_added_total")
+
+
+def of_oracle(log: bytes) -> oracle.Numbers:
+    """
+    Count a log without the exporter; which lines are the program's is no number of the mail.
+    """
+    return Counter({key: n for key, n in oracle.count(log).items() if key[0] in METRICS})
+
+
+def counters(numbers: Mapping[Sample, float]) -> oracle.Numbers:
+    """
+    Bring the exporter's numbers into the oracle's shape.
+    """
+    names = {f"milter_manager_{name}": (key, by) for key, (name, by) in METRICS.items()}
+    found: oracle.Numbers = Counter()
+    for (name, pairs), value in numbers.items():
+        if name in names:
+            key, by = names[name]
+            labels = dict(pairs)
+            found[key, *(labels[label] for label in by)] += int(value)
+    return +found
+
+
+@pytest.fixture
+def events(tmp_path: Path) -> Path:
+    """
+    Make a log of a capture, and of two more processes with sessions in progress.
+    """
+    last = b"Nov 22 22:11:46 vm milter-manager[%d]: [statistics] [sessions][finished] 5(+1) %d\n"
+    log = tmp_path / "mail.log"
+    log.write_bytes(read_capture("sample.log") + last % (91, 5) + last % (92, 3))
+    return log
+
+
+@pytest.fixture
+def journal(events: Path) -> Path:
+    """
+    Make a journal of the same.
+    """
+    require("journalctl", "systemd")
+    require("systemd-journal-remote", "systemd-journal-remote")
+    directory = events.parent / "journal"
+    directory.mkdir()
+    make_journal(export(read_syslog(events.read_bytes())), directory)
+    return directory
+
+
+def print_command(journal: Path, form: str) -> list[str]:
+    """
+    Give the command that prints a journal.
+    """
+    # Without --all json has null for what is longer than 4 KiB.
+    return ["journalctl", f"--directory={journal}", f"--output={form}", "--all", "--no-pager"]
+
+
+def of_pipe(start: StartExporter, journal: Path, form: str) -> Numbers:
+    """
+    Have the running exporter read what a running journalctl prints, from standard input.
+    """
+    with subprocess.Popen(print_command(journal, form), stdout=subprocess.PIPE) as journalctl:
+        assert journalctl.stdout is not None
+        reading = journalctl.stdout.fileno()
+        exporter = start("--input.file=-", "--web.linger=600", standard_input=reading)
+        journalctl.stdout.close()
+        exporter.serve()
+        wait_until(lambda: any("end of input" in line for line in exporter.lines))
+    return said(exporter.samples())
+
+
+def of_fifo(start: StartExporter, journal: Path, lines: int) -> Numbers:
+    """
+    Have the running exporter read what a running journalctl prints, from a FIFO.
+    """
+    fifo = journal.parent / "fifo"
+    os.mkfifo(fifo)
+    exporter = start(f"--input.file={fifo}").serve()
+    with fifo.open("wb") as writer:
+        subprocess.run(print_command(journal, "short"), stdout=writer, check=True)
+    wait_until(lambda: exporter.total(f"{EXPORTER}lines_total") >= lines)
+    return said(exporter.samples())
+
+
+def test_same_numbers_of_all_inputs(
+    start_exporter: StartExporter, events: Path, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    File, journal, pipe and FIFO give equal numbers of the same messages, those of a second count.
+    """
+    monkeypatch.setenv("TZ", "UTC")
+    log = events.read_bytes()
+    expected = of_daemon(start_exporter, events)
+
+    assert 20 < len(expected)
+    assert of_oracle(log) == counters(expected)
+    assert 3 == total(expected, "milter_manager_processes")
+    assert 1 + 5 + 3 == total(expected, "milter_manager_sessions_in_progress")
+
+    flags = (f"--input.journal-directory={journal}", "--input.from=beginning")
+
+    assert expected == said(start_exporter(*flags).serve().samples())
+    assert expected == of_fifo(start_exporter, journal, log.count(b"\n"))
+    for form in STAMPED:
+        assert expected == of_pipe(start_exporter, journal, form), form
+
+    # No names: once the form is known, others' lines are the program's own, of unknown level.
+    # No process ids: all are one, and what the last of them said stands for all.
+    ours = b" milter-manager["
+    strangers = log[log.index(ours) :].count(b"\n") - log.count(ours)
+    expected["milter_manager_log_lines_total", (("level", "unknown"),)] = strangers
+    expected["milter_manager_processes", ()] = 1
+    expected["milter_manager_sessions_in_progress", ()] = 3
+
+    assert 600 < strangers
+    assert expected == of_pipe(start_exporter, journal, "cat")
