@@ -17,6 +17,8 @@ MAX_BUCKETS = 100
 MOST_SECONDS = 86400
 
 STANDARD_INPUT = Path("-")
+RESERVED = (STANDARD_INPUT, Path("journal"))
+"""What the state and the label `file` call what has no pathname."""
 STANDARD_INPUT_NAMES = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_.])?")
@@ -142,7 +144,7 @@ def parse_input_file(text: str) -> Path:
     if text in STANDARD_INPUT_NAMES:
         return STANDARD_INPUT
     # A file that is really called so is told apart by its directory.
-    return Path("/proc/self/cwd/-") if Path(text) == STANDARD_INPUT else Path(text)
+    return Path("/proc/self/cwd", text) if Path(text) in RESERVED else Path(text)
 
 
 def parse_seconds(text: str) -> float:

@@ -34,7 +34,7 @@ from exporter.place import acquire_state_file
 from exporter.recognise import Recogniser
 from exporter.record import Grammar
 from exporter.state import State
-from exporter.status import Status
+from exporter.status import InputStatus, Status
 from exporter.statusline import write_status
 from exporter.systemd import Notifier, take_sockets
 from exporter.tally import Tally
@@ -44,6 +44,9 @@ from exporter.websettings import WebSettings
 
 POLL_SECONDS = 1.0
 """How long the reader sleeps when nothing wakes it: what events miss is found within this time."""
+
+AWAY_SECONDS = 60.0
+"""How long the journal does not replace a log that was followed: it may be away for a rotation."""
 
 CANDIDATES = (
     Path("/var/log/mail.log"),
@@ -84,8 +87,9 @@ class Daemon:
         self._watch = Watch(self._wake)
         self._watching: bool | None = None
         self._told = False
-        self._started = time.time()
+        self._started, self._began = time.time(), time.monotonic()
         self._ended: float | None = None
+        self._barred: InputStatus | None = None
         # What the page shows of the reader: replaced as a whole, for the HTTP thread to look at.
         self._shown = Status(self._started)
         self._shown_at = float("-inf")
@@ -143,12 +147,14 @@ class Daemon:
             if self.lifecycle.take_reload(now):
                 self._reload()
                 looked = float("-inf")
-            # Not by the clock alone: the journal may have answered.
-            if now - looked >= POLL_SECONDS or self._is_asking:
+            # Not by the clock alone: the journal may be answering.
+            if now - looked >= POLL_SECONDS or (not self._inputs and self._awaited()):
                 looked = now
                 self._look_for_a_log(now)
                 self._watch_inputs()
             for input_ in self._inputs:
+                if input_.is_other:
+                    self._exchange(input_, now)
                 input_.read(now, self._keep_and_ask)
             self._keep_and_ask()
             self._tally.set(("last_read",), time.time())
@@ -183,7 +189,15 @@ class Daemon:
         """
         Say whether it is not known yet if there is a log to follow.
         """
-        return not self._inputs and self._journal.found is None
+        asking = not self._inputs and self._journal.found is None
+        return asking and not self._is_away(time.monotonic())
+
+    def _is_away(self, now: float) -> bool:
+        """
+        Say whether the log of before may come again: then its place is not given up yet.
+        """
+        places = {os.fsdecode(one.path) for one in self._earlier.logs}
+        return now - self._began < AWAY_SECONDS and not places.isdisjoint(map(str, CANDIDATES))
 
     def _reload(self) -> None:
         """
@@ -240,13 +254,30 @@ class Daemon:
         return Status(
             taken=time.time(),
             inputs=tuple(input_.status() for input_ in self._inputs),
-            looked_for=(*map(str, CANDIDATES), str(self._journal.path)),
+            looked_for=tuple(map(str, CANDIDATES)),
+            journal=self._show_journal(),
             watching=bool(self._watching),
             state_file=self._state_path,
             state_problem=self._checkpoints.problem,
             unknown_tags=tags.ranked(),
             unlisted_tags=tags.unlisted,
         )
+
+    def _show_journal(self) -> InputStatus | None:
+        """
+        Say why the journal, which nobody follows yet, cannot be read.
+        """
+        problem = "" if self._inputs else self._journal.problem
+        if not problem:
+            self._barred = None
+        elif self._barred is None or self._barred.problem != problem:
+            # Only once: to name users and groups may mean to ask a server.
+            remedy = self._journal.remedy()
+            name = name_of(os.fsencode(self._journal.path))
+            self._barred = InputStatus(
+                name, "journal", present=False, problem=problem, remedy=remedy
+            )
+        return self._barred
 
     def _status(self) -> str:
         return write_status(
@@ -279,19 +310,30 @@ class Daemon:
         """
         Begin with logs, where an earlier run was in them; those of it that are left are done with.
         """
+        self._journal.close()  # it may have been asked
         for path in paths:
             log.info("following a log", file=str(path), reason=reason)
             self._inputs.append(self._new_input(path, from_beginning=from_beginning))
         self._earlier.drop_logs()
 
     def _new_input(self, path: Path, *, from_beginning: bool) -> Input:
-        from_beginning = from_beginning or self._config.from_beginning
-        logfile: LogFile | Pipe
+        return self._resumed(self._new_logfile(path, from_beginning=from_beginning))
+
+    def _new_logfile(self, path: Path, *, from_beginning: bool) -> LogFile | Pipe:
         if is_pipe(path):
-            logfile = Pipe(path)
-        else:
-            logfile = LogFile(path, from_beginning, self._register, between=self._search_on)
-        return self._resumed(logfile)
+            return Pipe(path)
+        from_beginning = from_beginning or self._config.from_beginning
+        return LogFile(path, from_beginning, self._register, between=self._search_on)
+
+    def _exchange(self, input_: Input, now: float) -> None:
+        """
+        Follow a FIFO where there was a file or nothing, or the reverse: the names are the same.
+        """
+        path = input_.logfile.path
+        log.info("the log is another kind of file now", file=input_.name)
+        input_.exchange(
+            lambda: self._new_logfile(path, from_beginning=True), now, self._keep_and_ask
+        )
 
     def _resumed(self, logfile: LogFile | Pipe | Journal) -> Input:
         """
@@ -333,15 +375,17 @@ class Daemon:
             if os.path.exists(path):  # noqa: PTH110
                 self._follow([path], "the first that exists", from_beginning=waiting)
                 return
-        if self._journal.look(now):
+        away = self._is_away(now)
+        if not away and self._journal.look(now):
             self._follow_journal("no log file exists")
-        elif self._journal.found is not None and not self._told:
+        elif not self._is_asking and not self._told:
             self._told = True
             paths = " ".join(map(str, CANDIDATES))
+            reason = "not yet, the log of before may come again" if away else self._journal.problem
             log.warning(
                 "no log found, waiting for one to appear",
                 looked_for=f"{paths} journal",
-                journal=self._journal.problem or "no entries of the program",
+                journal=reason or "no entries of the program",
             )
 
     def _watch_inputs(self) -> None:

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
+from exporter.config import STANDARD_INPUT
 from exporter.counting import Counting, CountingState
 from exporter.journal import Journal
 from exporter.logfile import LogFile
-from exporter.pipe import Pipe
+from exporter.misread import name_form
+from exporter.pipe import Pipe, is_file, is_pipe
 from exporter.remedy import Remedy, find_remedy
 from exporter.state import FileState, LogState
 from exporter.status import InputStatus
@@ -47,6 +49,17 @@ class Input:
         Give the value of the label `file`.
         """
         return name_of(os.fsencode(self.logfile.path))
+
+    @property
+    def kind(self) -> str:
+        """
+        Give what the log is: file, fifo, stdin or journal.
+        """
+        if isinstance(self.logfile, Journal):
+            return "journal"
+        if isinstance(self.logfile, Pipe):
+            return "stdin" if self.logfile.path == STANDARD_INPUT else "fifo"
+        return "file"
 
     @property
     def is_behind(self) -> bool:
@@ -94,13 +107,38 @@ class Input:
 
         `stopping` is asked between two chunks, when counters and positions agree.
         """
-        for chunk in self.logfile.read(now):
-            if chunk.lines:
-                self._counting(chunk.file, chunk.head).add(chunk.lines)
-            if stopping():
-                break
+        self._count(now, stopping)
         self._settle()
         self._tell()
+
+    @property
+    def is_other(self) -> bool:
+        """
+        Say whether the name stands for a FIFO by now where it was a file's, or the reverse.
+        """
+        if isinstance(self.logfile, Pipe):
+            path = self.logfile.path
+            return path != STANDARD_INPUT and not self.logfile.unread_bytes and is_file(path)
+        return isinstance(self.logfile, LogFile) and is_pipe(self.logfile.path)
+
+    def exchange(
+        self, new_logfile: Callable[[], LogFile | Pipe], now: float, stopping: Callable[[], bool]
+    ) -> None:
+        """
+        Go on with what the name stands for by now, once what it was is read to its end.
+        """
+        file = self.logfile
+        assert not isinstance(file, Journal)  # noqa: S101 - it has no name
+        if isinstance(file, LogFile) and file.numbers and not self._count(now, stopping):
+            return
+        file.leave()
+        while self.countings:
+            _, counting = self.countings.popitem()
+            self.dialects |= counting.dialects
+            counting.finish()
+        statistics = self.logfile.statistics
+        self.logfile, self.earlier = new_logfile(), []
+        self.logfile.statistics = statistics
 
     def export(self) -> LogState:
         """
@@ -123,7 +161,9 @@ class Input:
         statistics = self.logfile.statistics
         return InputStatus(
             name=self.name,
+            kind=self.kind,
             present=bool(self.logfile.numbers),
+            ended=self.has_ended,
             problem=self.problem,
             remedy=self.remedy,
             dialects=tuple(sorted(self.dialects)),
@@ -133,6 +173,17 @@ class Input:
             truncations=statistics.truncations,
             read_errors=statistics.read_errors,
         )
+
+    def _count(self, now: float, stopping: Callable[[], bool]) -> bool:
+        """
+        Count the lines that there are; say whether these are all.
+        """
+        for chunk in self.logfile.read(now):
+            if chunk.lines:
+                self._counting(chunk.file, chunk.head).add(chunk.lines)
+            if stopping():
+                return False
+        return True
 
     def _counting(self, number: int, head: bytes) -> Counting:
         """
@@ -144,6 +195,14 @@ class Input:
             counting.start(head)
             if number in self.logfile.resumed:
                 counting.restore(self.earlier[self.logfile.resumed[number]].counting)
+            form = name_form(head)
+            if form:
+                log.error(
+                    "this format has no lines of a log, nothing in it is counted",
+                    file=self.name,
+                    format=f"journalctl --output={form}",
+                    use="journalctl --all --output=json",
+                )
         return counting
 
     def _state_of(self, number: int) -> CountingState:

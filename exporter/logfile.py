@@ -200,6 +200,14 @@ class LogFile:
         while self._files:
             self._files.pop().source.close()
 
+    def leave(self) -> None:
+        """
+        Be done with the name for good: it stands for something that is no file.
+        """
+        while self._files:
+            self._leave(self._files.pop(0))
+        self.register.logs = [log for log in self.register.logs if log is not self]
+
     def reopen(self) -> None:
         """
         Open each file anew that still has a name here; between two `read`s.

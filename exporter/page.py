@@ -158,7 +158,7 @@ def command_of(finding: Finding, status: Status) -> str:
         case "stalled":
             return f"systemctl restart {UNIT}"
         case "none":
-            return "apt-get install rsyslog"
+            return "journalctl -t milter-manager -n 5"
         case "silent":
             return "systemctl status milter-manager"
         case "unsaved":

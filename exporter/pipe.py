@@ -35,10 +35,24 @@ def is_pipe(path: Path) -> bool:
     """
     Say whether a name is standard input's or a FIFO's.
     """
+    return path == STANDARD_INPUT or stat.S_ISFIFO(mode_of(path))
+
+
+def is_file(path: Path) -> bool:
+    """
+    Say whether a name is a regular file's.
+    """
+    return stat.S_ISREG(mode_of(path))
+
+
+def mode_of(path: Path) -> int:
+    """
+    Give the mode of what a name stands for, 0 where that cannot be seen.
+    """
     try:
-        return path == STANDARD_INPUT or stat.S_ISFIFO(path.stat().st_mode)
+        return path.stat().st_mode
     except OSError:
-        return False
+        return 0
 
 
 @dataclass(slots=True)
@@ -54,7 +68,7 @@ class Pipe:
     notes: list[str] = field(default_factory=list)
     resumed: dict[int, int] = field(default_factory=dict)
     marks: list[Mark] = field(default_factory=list)
-    """None, ever: there is no place in a pipe."""
+    """An earlier run's, when the name was a file's: there is no place in a pipe."""
     ended: bool = False
     """Whether nothing will come any more."""
     half_lines: int = 0
@@ -112,7 +126,7 @@ class Pipe:
         """
         Give the lines written since the last time, or as many as are one turn's.
         """
-        self.problem = ""
+        self.problem, self.marks = "", []
         try:
             self._open()
             yield from self._read_turn()
@@ -128,6 +142,13 @@ class Pipe:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None and self.path != STANDARD_INPUT:
             os.close(descriptor)
+
+    def leave(self) -> None:
+        """
+        Be done with the name for good: it stands for something that is no FIFO.
+        """
+        self._give_up()
+        self.close()
 
     def _open(self) -> None:
         """

@@ -35,6 +35,10 @@ FULL = (
     rb"[A-Z][a-z][a-z] \d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?>\.\d{1,9}|) "
     rb"(?>[A-Z]{2,6}|[+-]\d\d(?>\d\d|))"
 )
+# Seconds since 1970 (journalctl -o short-unix).
+UNIX = rb"\d{9,11}\.\d{6}"
+# journalctl -o verbose: a time of the same form, but an entry's cursor behind it, and no line.
+VERBOSE = rb"\[s=[0-9a-f]{32};"
 # What journalctl puts between the entries of two boots, and old releases before the first.
 JOURNAL_MARK = re.compile(
     rb"-- (?:Boot [0-9a-f]{32}|Reboot|(?:Logs begin|Journal begins) at [\w :,.+-]{1,200}) --"
@@ -204,7 +208,7 @@ def stamp_dialect(stamp: bytes) -> str:
     if bare.startswith(b"["):
         return "own"
     if bare[:1].isdigit():
-        return "iso"
+        return "iso" if bare[4:5] == b"-" else "unix"
     return "traditional" if bare[6:7] == b" " else "full"
 
 
@@ -267,14 +271,18 @@ class Grammar:
                     + any_program + pid + rb": ?+(.*+)",
                 ),
                 (
+                    "unix",
+                    rb"(" + UNIX + rb") (" + HOST + rb")" + any_program + pid + rb": ?+(.*+)",
+                ),
+                (
                     "own",
                     rb"(" + OWN + rb")()" + own_program + pid + SOURCE + rb": ?+(.*+)",
                 ),
             )
         )  # fmt: skip
         self._stamped = re.compile(
-            rb"(?>" + PRI + rb"|)(?:(?:" + TRADITIONAL + rb"|" + ISO + rb"|1 " + ISO + rb"|" + FULL
-            + rb") |" + OWN + rb")",
+            rb"(?>" + PRI + rb"|)(?:(?:" + TRADITIONAL + rb"|" + ISO + rb"|1 " + ISO + rb"|" + UNIX
+            + rb"|" + FULL + rb") (?!" + VERBOSE + rb")|" + OWN + rb")",
         )  # fmt: skip
 
     def find_rows(self, chunk: bytes) -> list[Row]:

@@ -183,11 +183,13 @@ def open_plain(path: Path) -> int:
     """
     Open a regular file for reading; OSError for anything else.
     """
-    # Without O_NONBLOCK a FIFO would hold the daemon until somebody writes to it.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return descriptor
-    os.close(descriptor)
+    # A FIFO is not even opened: who waits to write to it would lose what it writes then.  Without
+    # O_NONBLOCK one that has come by now would hold the daemon until somebody writes to it.
+    if stat.S_ISREG(path.stat().st_mode):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return descriptor
+        os.close(descriptor)
     raise OSError(None, "is not a regular file")
 
 

@@ -18,6 +18,8 @@ TRADITIONAL = re.compile(
 )
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
+UNIX = re.compile(r"\d{9,11}\.\d{6}")
+
 # A log's clock may run ahead of ours, or be of a zone up to fourteen hours to the east.
 AHEAD = timedelta(days=1)
 # The longest time between two 29ths of February (1896 to 1904, 2096 to 2104).
@@ -36,6 +38,8 @@ def read_stamp(stamp: bytes, now: float) -> float | None:
     iso = ISO.search(text)
     if iso:
         return _read_iso(iso)
+    if UNIX.fullmatch(text):
+        return float(text)
     traditional = TRADITIONAL.search(text)
     return _read_traditional(traditional, now) if traditional else None
 

@@ -16,8 +16,12 @@ class InputStatus:
     """
 
     name: str
+    kind: str = "file"
+    """file, fifo, stdin or journal."""
     present: bool = True
     """Whether a file is open."""
+    ended: bool = False
+    """Whether nothing will come any more."""
     problem: str = ""
     """Why it cannot be read."""
     remedy: Remedy | None = None
@@ -42,6 +46,8 @@ class Status:
     inputs: tuple[InputStatus, ...] = ()
     looked_for: tuple[str, ...] = ()
     """The logs that would be taken, where none is there."""
+    journal: InputStatus | None = None
+    """The one that would be taken then, if it cannot be read."""
     watching: bool = True
     """Whether file events arrive."""
     state_file: str = ""

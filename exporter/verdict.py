@@ -54,21 +54,39 @@ def findings_of(
     """
     if now - status.taken > STALLED_SECONDS:
         yield Finding("stalled", "bad", since=status.taken)
-    for one in status.inputs:
+    for one in (*status.inputs, *filter(None, (status.journal,))):
         if one.problem:
             yield Finding("unreadable", "bad", one, one.problem)
     if status.state_problem:
         yield Finding("unsaved", "warn", reason=status.state_problem)
-    done = sum(one.position for one in status.inputs)
-    unread = sum(one.unread_bytes for one in status.inputs)
-    total = done + unread
     if ready:
         yield from findings_of_files(status)
-        if unread > BEHIND_BYTES:
+        done, total = count_bytes(status)
+        if total - done > BEHIND_BYTES:
             # A log that appeared late, say: what its lines tell so far is of long ago.
             yield Finding("behind", "busy", count=done, total=total)
-        elif any(one.present for one in status.inputs):
+        elif any(one.present or one.ended for one in status.inputs):
             yield from findings_of_lines(overview, now)
+    else:
+        yield from findings_of_backlog(status)
+
+
+def count_bytes(status: Status) -> tuple[int, int]:
+    """
+    Count the bytes that are read, and all that there are.
+    """
+    done = sum(one.position for one in status.inputs)
+    return done, done + sum(one.unread_bytes for one in status.inputs)
+
+
+def findings_of_backlog(status: Status) -> Iterator[Finding]:
+    """
+    Say how much of what was written since the last run is read.
+    """
+    done, total = count_bytes(status)
+    if any(one.kind == "journal" and not one.problem for one in status.inputs):
+        # How much is left only journalctl knows, and does not say.
+        yield Finding("backlog_journal", "busy")
     elif total:
         yield Finding("backlog", "busy", count=done, total=total)
     elif not any(one.problem for one in status.inputs):
@@ -83,7 +101,9 @@ def findings_of_files(status: Status) -> Iterator[Finding]:
         yield Finding("none", "bad")
     severity = "warn" if any(one.present for one in status.inputs) else "bad"
     for one in status.inputs:
-        if not one.present and not one.problem:
+        if one.ended:
+            yield Finding("over", "note", one)
+        elif not one.present and not one.problem:
             yield Finding("missing", severity, one)
 
 

@@ -3,18 +3,27 @@ What several tests start and have ended for them.
 """
 
 import logging
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from running import Exporter, Program, Prometheus
 
 from exporter.ownlog import Bridge
 
 StartExporter = Callable[..., Exporter]
 StartPrometheus = Callable[[Exporter], Prometheus]
+
+# Hypothesis has a profile of its own for CI.  Elsewhere too the machine may be slow, not the code.
+settings.register_profile(
+    "slow machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+if os.environ.get("CI") != "true":
+    settings.load_profile("slow machine")
 
 
 @pytest.fixture

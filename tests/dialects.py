@@ -169,6 +169,13 @@ def full(said: Said, program: bytes = b"milter-manager") -> bytes:
     return b"%s vm %s[%d]: %s" % (stamp, program, said.pid, marked(said))
 
 
+def unix(said: Said) -> bytes:
+    """
+    Write the line of `journalctl -o short-unix`.
+    """
+    return b"%.6f vm milter-manager[%d]: %s" % (said.time.timestamp(), said.pid, marked(said))
+
+
 def rfc5424(said: Said) -> bytes:
     """
     Write the line of rsyslog's RSYSLOG_SyslogProtocol23Format, two blanks included.
@@ -250,6 +257,7 @@ SYSLOG: Mapping[str, Callable[[Said], bytes]] = {
     "rfc5424": rfc5424,
     "iso-priority": iso_priority,
     "short-full": full,
+    "short-unix": unix,
     "with-unit": lambda said: full(said, b"milter-manager.service"),
 }
 OWN: Mapping[str, Callable[[Said], bytes]] = {

@@ -22,6 +22,7 @@ REMOTE = "/lib/systemd/systemd-journal-remote"
 ENTRIES = 300
 FORMATS = (
     *("short", "short-iso", "short-iso-precise", "short-precise", "short-full"),
+    "short-unix",
     *("with-unit", "cat", "json"),
 )
 

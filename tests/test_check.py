@@ -150,6 +150,29 @@ def test_cannot_tell(machine: Machine) -> None:
     assert 2 == ask(machine)[0]
 
 
+def test_pipe(machine: Machine) -> None:
+    """
+    Standard input and a FIFO are no problem, and nobody is told to wait for a log.
+    """
+    os.mkfifo(machine.root / "fifo")
+    status, found = ask(machine, "--input.file=-", "--input.file=/fifo")
+
+    assert 0 == status
+    assert {"standard_input", "fifo", "fifo_alone", "journal_none"} <= set(found)
+    assert not {"log_missing", "log_no_file", "no_log"} & set(found)
+
+
+def test_nothing(machine: Machine) -> None:
+    """
+    Where neither log nor journal has anything, that is the problem.
+    """
+    (machine.root / "var/log/mail.log").unlink()
+    status, found = ask(machine)
+
+    assert 1 == status
+    assert ("problem", "ok") == (found["no_log"], found["journal_none"])
+
+
 def test_own_file(machine: Machine) -> None:
     """
     Workers that write to milter-manager's own file are told of.

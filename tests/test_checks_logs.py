@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from machine import SERVICE, STRANGER, Machine, keys
 
-from exporter.config import Config
+from exporter.config import STANDARD_INPUT, Config
 from exporter.logtool.checks import logs as module
 from exporter.logtool.checks.access import Person, Refusal, find_person
 from exporter.logtool.checks.finding import Finding
@@ -18,6 +18,7 @@ from exporter.logtool.checks.logs import (
     Logs,
     check_log,
     check_logs,
+    check_pipe,
     explain_refusal,
     find_logs,
     mount_points,
@@ -66,6 +67,17 @@ def test_found(
     assert expected == find_logs(Config(input_files=tuple(given)), machine.system)
 
 
+def test_journal(machine: Machine) -> None:
+    """
+    Where the journal is given, no log file is looked for.
+    """
+    machine.put(str(MAIL_LOG))
+
+    assert Logs(given=True, present=(), missing=(), ignored=()) == find_logs(
+        Config(journal=True), machine.system
+    )
+
+
 def test_hidden(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     A log in a directory that may not be searched is there: what is wrong is told by name.
@@ -112,6 +124,60 @@ def test_no_file(machine: Machine, tmp_path: Path) -> None:
     assert ["log_given", "log_no_file"] == keys(
         check_log(MAIL_LOG, ITSELF, machine.system, given=True)
     )
+
+
+def test_pipes(machine: Machine, tmp_path: Path) -> None:
+    """
+    Standard input and FIFOs are told apart from files and from what is missing.
+    """
+    machine.put(str(MAIL_LOG))
+    os.mkfifo(tmp_path / "fifo")
+    fifo, missing = Path("/fifo"), Path("/missing")
+    given = Config(input_files=(STANDARD_INPUT, fifo, MAIL_LOG, missing))
+
+    assert Logs(
+        given=True,
+        present=(MAIL_LOG,),
+        missing=(missing,),
+        ignored=(),
+        pipes=(STANDARD_INPUT, fifo),
+    ) == find_logs(given, machine.system)
+
+
+@pytest.mark.parametrize(
+    ("mode", "writer", "expected"),
+    [
+        (0o644, True, ["fifo", "fifo_writers"]),
+        (0o644, False, ["fifo", "fifo_alone"]),
+        (0o600, True, ["unreadable"]),
+    ],
+)
+def test_fifo(
+    mode: int,
+    writer: bool,  # noqa: FBT001 - a table
+    expected: list[str],
+    machine: Machine,
+    tmp_path: Path,
+) -> None:
+    """
+    Of a FIFO is told who may read it and who writes to it; nothing is read of it.
+    """
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "fifo").chmod(mode)
+    if writer:
+        machine.open(7, "rsyslogd", "/fifo")
+    descriptors = machine.system.descriptors()
+    found = keys(check_pipe(Path("/fifo"), STRANGER, descriptors, machine.system))
+
+    # By what it is unreadable depends on whose it is.
+    assert expected == [key if "fifo" in key else key.partition("_")[0] for key in found]
+
+
+def test_standard_input(machine: Machine) -> None:
+    """
+    Of standard input nothing can be told.
+    """
+    assert ["standard_input"] == keys(check_pipe(STANDARD_INPUT, ITSELF, (), machine.system))
 
 
 def test_refused(machine: Machine) -> None:

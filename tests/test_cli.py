@@ -260,6 +260,14 @@ def test_flag_wins_over_what_it_excludes(
             "--input.journal-directory: must be an absolute path, not ''",
         ),
         (
+            ["--input.journal-directory=var/log/journal"],
+            "--input.journal-directory: must be an absolute path, not 'var/log/journal'",
+        ),
+        (
+            ["--input.journal-directory=/j", "--input.file=-"],
+            "--input.journal-directory and --input.file exclude each other",
+        ),
+        (
             ["--input.journal", "--input.file=x"],
             "--input.journal and --input.file exclude each other",
         ),

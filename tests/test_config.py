@@ -189,6 +189,8 @@ def test_input_file() -> None:
     """
     assert Path("/var/log/mail log") == parse_input_file("/var/log/mail log")
     assert Path("/proc/self/cwd/-") == parse_input_file("./-")
+    assert Path("/proc/self/cwd/journal") == parse_input_file("journal")
+    assert Path("/journal") == parse_input_file("/journal")
     with pytest.raises(ValueError, match="must not be empty"):
         parse_input_file("")
     for text in ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0"):

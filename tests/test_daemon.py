@@ -13,14 +13,17 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import journals
 import pytest
-from running import Answer, get, read_samples, total, wait_until
+from journals import SAID, install, say, write_entry
+from running import Answer, get, read_samples, require, total, wait_until
 from structlog.testing import capture_logs
 
 from exporter import checkpoint, daemon, journal
 from exporter.config import Address, Config, StartError
 from exporter.daemon import Daemon
 from exporter.input import Input
+from exporter.lifecycle import Waker
 from exporter.state import StateFile
 from exporter.watch import Watch
 
@@ -531,6 +534,96 @@ def test_auto_found_log_that_is_away(
     assert [] == running.lines("no longer following a log, its position is dropped")
 
 
+def test_journal_only_when_the_log_stays_away(
+    candidates: tuple[Path, ...],
+    config: Config,
+    tmp_path: Path,
+    start: Start,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    A log that was followed is not given up for the journal while a rotation may bring it again.
+    """
+    machine = journal.MACHINE_ID.read_bytes()
+    (tmp_path / "journal").mkdir()
+    entry = write_entry(1, SAID % 1, _MACHINE_ID=machine)
+    journals.append(tmp_path / "journal" / "a.journal", [entry])
+    real = require("journalctl", "systemd")
+    script = f'exec {real} --directory={tmp_path}/journal "$@"'
+    monkeypatch.setenv("PATH", install(tmp_path, script)["PATH"])
+    config = replace(config, input_files=(), from_beginning=True)
+    append(candidates[1], END * 5)
+    first = start(config).ready()
+
+    assert first.has_ended(5)
+
+    first.stop()
+    append(candidates[1], END)
+    candidates[1].rename(candidates[1].with_name("maillog.1"))
+    second = start(config).ready()
+    wait_until(lambda: bool(second.lines("no log found, waiting for one to appear")))
+    append(candidates[1], END)
+    wait_until(lambda: second.has_ended(7))
+
+    assert [] == second.lines("following the systemd journal")
+
+    second.stop()
+    candidates[1].unlink()
+    monkeypatch.setattr(daemon, "AWAY_SECONDS", 0.0)
+    third = start(config).ready()
+    wait_until(lambda: third.has_ended(8))
+
+    assert ["no log file exists"] == third.lines("following the systemd journal", "reason")
+
+
+def test_journalctl_is_ended_for_a_log(
+    candidates: tuple[Path, ...], tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    When a log appears while the journal is asked nothing is left of the question.
+    """
+    script = f"echo $$ > {tmp_path}/asked.new; /bin/mv {tmp_path}/asked.new {tmp_path}/asked; "
+    environ = install(tmp_path, script + "exec /bin/sleep 600")
+    monkeypatch.setenv("PATH", environ["PATH"])
+    asked = tmp_path / "asked"
+    running = start(Config(keep_state=False, listen_addresses=LOCAL))
+    wait_until(asked.exists)
+    child = Path("/proc", asked.read_text().strip())
+
+    assert child.exists()
+
+    append(candidates[0], END)
+    wait_until(lambda: bool(running.lines("following a log")))
+    wait_until(lambda: not child.exists())
+
+
+def test_no_turn_in_vain(
+    candidates: tuple[Path, ...], tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    An answer of journalctl wakes the reader once, not all the time until the next look.
+    """
+    del candidates  # there is none of them
+    turns = 0
+    wait = Waker.wait
+
+    def count(waker: Waker, seconds: float, inputs: Iterable[int] = ()) -> None:
+        nonlocal turns
+        turns += 1
+        wait(waker, seconds, inputs)
+
+    monkeypatch.setattr(Waker, "wait", count)
+    monkeypatch.setattr(daemon, "POLL_SECONDS", 0.3)
+    monkeypatch.setattr(journal, "LOOK_SECONDS", 0.0)
+    environ = install(tmp_path, f"echo >> {tmp_path}/asked")
+    monkeypatch.setenv("PATH", environ["PATH"])
+    asked = tmp_path / "asked"
+    start(Config(keep_state=False, listen_addresses=LOCAL))
+    wait_until(lambda: asked.exists() and asked.stat().st_size >= 4)
+
+    assert turns < 100  # 10,000 a second, if it were in vain
+
+
 def test_other_inputs(config: Config, tmp_path: Path, start: Start) -> None:
     """
     With other inputs the common ones go on, new ones begin, and those left out are told.
@@ -550,6 +643,31 @@ def test_other_inputs(config: Config, tmp_path: Path, start: Start) -> None:
     assert 3 == running.total(ENDED)
     assert [str(one)] == running.lines("no longer following a log, its position is dropped", "file")
     assert 1 == running.total("milter_manager_processes")
+
+
+def test_from_the_journal_to_a_file(config: Config, tmp_path: Path, start: Start) -> None:
+    """
+    Between journal and file counters go on, and the place in what is left is dropped and named.
+    """
+    require("journalctl", "systemd")
+    directory, (path,) = tmp_path / "journal", config.input_files
+    directory.mkdir()
+    say(directory / "system.journal", range(3))
+    journal = replace(config, input_files=(), journal=True, journal_directory=directory)
+    running = start(replace(journal, from_beginning=True)).ready()
+    wait_until(lambda: running.total(ENDED) == 3)
+    running.stop()
+    dropped = "no longer following a log, its position is dropped"
+    for following, left, sessions in ((config, "journal", 3), (journal, str(path), 4)):
+        running = start(following).ready()
+
+        assert left == running.lines(dropped, "file")[-1]
+        assert sessions == running.total(ENDED)
+
+        append(path, END)
+        say(directory / "system.journal", range(sessions, sessions + 1))
+        wait_until(partial(running.has_ended, sessions + 1))
+        running.stop()
 
 
 def test_other_buckets(config: Config, start: Start) -> None:
@@ -701,7 +819,7 @@ def test_page_without_a_log(candidates: tuple[Path, ...], start: Start) -> None:
     Without a log the page says which ones are looked for, until there is one.
     """
     running = start(Config(keep_state=False, listen_addresses=LOCAL)).ready()
-    wait_until(lambda: b"apt-get install rsyslog" in running.get("/").body)
+    wait_until(lambda: b"journalctl -t milter-manager" in running.get("/").body)
 
     assert str(candidates[2]).encode() in running.get("/").body
 
@@ -709,6 +827,37 @@ def test_page_without_a_log(candidates: tuple[Path, ...], start: Start) -> None:
     wait_until(lambda: b"[no][such-tag]" in running.get("/").body)
 
     assert b"Nothing is recognised" in running.get("/").body
+
+
+def test_page_of_a_journal_that_cannot_be_read(
+    candidates: tuple[Path, ...], start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Without a log the page says why the journal is none either; who may mend it is asked for once.
+    """
+    monkeypatch.setenv("PATH", str(candidates[0].parent))
+    running = start(Config(keep_state=False, listen_addresses=LOCAL)).ready()
+    wait_until(lambda: b"cannot run journalctl" in running.get("/").body)
+    show = running.daemon._show_journal  # noqa: SLF001 - what the page is given
+
+    assert show() is show()
+
+    append(candidates[0], END)
+    wait_until(lambda: b"cannot run journalctl" not in running.get("/").body)
+
+
+def test_another_kind(config: Config, start: Start) -> None:
+    """
+    A log that comes as a FIFO is followed, and the file that takes its place.
+    """
+    (path,) = config.input_files
+    running = start(config).ready()
+    os.mkfifo(path)
+    append(path, END)
+    wait_until(partial(running.has_ended, 1))
+    path.unlink()
+    append(path, END)
+    wait_until(partial(running.has_ended, 2))
 
 
 def test_page_of_a_state_that_cannot_be_saved(

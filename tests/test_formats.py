@@ -11,6 +11,7 @@ from counted import FAST, Counted
 from render_journalctl import DIRECTORY, FORMATS, entries, export, make_journal, print_journal
 from running import require
 
+from exporter.misread import FORMS, name_form
 from exporter.tally import Snapshot
 
 STAMPED = [form for form in FORMATS if form != "cat"]
@@ -102,6 +103,29 @@ def test_this_journalctl(form: str, tmp_path: Path) -> None:
     log = print_journal(tmp_path, form)
 
     assert count(form).counts == count_log(log).counts
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_misread(form: str, tmp_path: Path) -> None:
+    """
+    Of what journalctl prints in other forms nothing is counted but lines without a time, and named.
+    """
+    require("journalctl", "systemd")
+    require("systemd-journal-remote", "systemd-journal-remote")
+    make_journal(export(entries()), tmp_path)
+    log = print_journal(tmp_path, form)
+    found = {key: n for key, n in count_log(log).counts.items() if n}
+
+    assert form == name_form(log)
+    assert {("lines", "malformed"): len(log.splitlines())} == found
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_not_misread(form: str) -> None:
+    """
+    What can be read is none of them.
+    """
+    assert "" == name_form((DIRECTORY / f"{form}.log").read_bytes())
 
 
 def test_boots() -> None:

@@ -13,11 +13,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.catalogue import load_catalogue
+from exporter.config import STANDARD_INPUT
 from exporter.counting import Counting
 from exporter.generation import CHUNK_BYTES, LINE_BYTES
 from exporter.input import Input
 from exporter.logfile import GRACE_SECONDS, LogFile
 from exporter.milters import MilterNames
+from exporter.pipe import Pipe
 from exporter.recognise import Recogniser
 from exporter.record import Grammar
 from exporter.state import LogState
@@ -186,6 +188,84 @@ def test_what_files_go_through(path: Path, counted: Counted) -> None:
     counted.read()
 
     assert 1 == counted.count("lines", "malformed")
+
+
+def test_exchange(path: Path, counted: Counted) -> None:
+    """
+    A FIFO in the place of a file is gone on with once the file is read, whoever is in between.
+    """
+    input_, kinds = counted.input, []
+    path.write_bytes(END)
+    counted.read()
+    append(path, END * (2 * CHUNK_BYTES // len(END)))
+    total = path.read_bytes().count(b"\n")
+    path.rename(path.with_name("old"))
+    kinds.append((input_.is_other, input_.kind))
+    os.mkfifo(path)
+    kinds.append((input_.is_other, input_.kind))
+    counted.looks = [True]
+    input_.exchange(lambda: Pipe(path), 0.0, counted.is_stopping)
+    kinds.append((input_.is_other, input_.kind))
+
+    assert total > counted.count(*ENDED)
+
+    input_.exchange(lambda: Pipe(path), 0.0, counted.is_stopping)
+    counted.read()
+    kinds.append((input_.is_other, input_.kind))
+
+    assert total == counted.count(*ENDED)
+
+    writer = os.open(path, os.O_WRONLY)
+    os.write(writer, END)
+    path.unlink()
+    path.write_bytes(b"")
+    kinds.append((input_.is_other, input_.kind))  # not before it is empty
+    counted.read()
+    kinds.append((input_.is_other, input_.kind))
+    os.close(writer)
+
+    assert total + 1 == counted.count(*ENDED)
+    assert [
+        *((False, "file"), (True, "file"), (True, "file")),
+        *((False, "fifo"), (False, "fifo"), (True, "fifo")),
+    ] == kinds
+
+
+def test_exchange_in_a_line(path: Path, counted: Counted) -> None:
+    """
+    A line that its writer left unfinished in a FIFO is counted as malformed when a file comes.
+    """
+    input_ = counted.input
+    os.mkfifo(path)
+    input_.exchange(lambda: Pipe(path), 0.0, counted.is_stopping)
+    counted.read()
+    writer = os.open(path, os.O_WRONLY)
+    os.write(writer, END + b"half")
+    counted.read()
+    path.unlink()
+    path.write_bytes(END)
+
+    assert input_.is_other
+
+    input_.exchange(lambda: LogFile(path, from_beginning=True), 0.0, counted.is_stopping)
+    counted.read()
+    os.close(writer)
+
+    assert 2 == counted.count(*ENDED)
+    assert 1 == counted.count("lines", "malformed")
+
+
+def test_standard_input_has_no_name(
+    tmp_path: Path, counted: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    A file called "-" has nothing to do with standard input.
+    """
+    monkeypatch.chdir(tmp_path)
+    Path("-").write_bytes(END)
+    counted.input.logfile = Pipe(STANDARD_INPUT)
+
+    assert not counted.input.is_other
 
 
 def test_overlong(path: Path, counted: Counted) -> None:

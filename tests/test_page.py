@@ -24,6 +24,8 @@ INLINE = {"a", "bdi", "code", "time"}
 ACTIVE = {"script", "img", "iframe", "form", "object", "embed", "base", "input", "button"}
 HOSTILE = "</code><script>alert(1)</script>&amp;\"'{{ 7 * 7 }}{0}"
 LOG = InputStatus("/var/log/mail.log", dialects=("iso",), position=2048, rotations=3, read_errors=4)
+JOURNAL = InputStatus("journal", "journal", dialects=("iso",), position=2048, read_errors=1)
+ENDED = InputStatus("-", "stdin", present=False, ended=True)
 CATALOGUE = load_catalogue()
 
 
@@ -328,7 +330,7 @@ SILENT = replace(
 )
 STATES = {
     "works": (replace(BUSY, status=Status(NOW, (LOG,))), "good", ""),
-    "none": (view(Status(NOW, (), ("/a", "/b"))), "bad", "apt-get install rsyslog"),
+    "none": (view(Status(NOW, (), ("/a", "/b"))), "bad", "journalctl -t milter-manager -n 5"),
     "missing": (view(Status(NOW, (InputStatus("/a", present=False),))), "bad", ""),
     "group": (barred(GROUP), "bad", "usermod --append --groups adm exporter"),
     "mode": (barred(replace(GROUP, kind="mode", path="/l l")), "bad", "chmod g+r '/l l'"),
@@ -341,7 +343,9 @@ STATES = {
         "systemctl restart milter-manager-exporter",
     ),
     "backlog": (view(Status(NOW, (replace(LOG, unread_bytes=2048),)), ready=False), "busy", ""),
+    "backlog_journal": (view(Status(NOW, (JOURNAL,)), ready=False), "busy", ""),
     "starting": (view(Status(NOW), ready=False), "busy", ""),
+    "over": (replace(BUSY, status=Status(NOW, (ENDED,))), "note", ""),
     "behind": (view(Status(NOW, (replace(LOG, unread_bytes=2**30),))), "busy", ""),
     "waiting": (view(), "note", ""),
     "malformed": (view(counts={("lines", "malformed"): 5}), "bad", ""),
@@ -373,6 +377,38 @@ def test_verdict(state: str, language: str) -> None:
     assert f"verdict {severity}" == section["class"]
     assert f"{load_texts()[severity][language]} {title}".strip() in reader.words
     assert ([command] if command else []) == reader.commands
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize(
+    ("one", "badge"),
+    [(JOURNAL, "reading"), (InputStatus("/run/f", "fifo"), "reading"), (ENDED, "ended")],
+)
+def test_kinds(one: InputStatus, badge: str, language: str) -> None:
+    """
+    What is no file says what it is and what is unread of it, and has no place or rotations.
+    """
+    words = read(replace(BUSY, status=Status(NOW, (one,))), language).words
+    texts = {key: text[language] for key, text in load_texts().items()}
+
+    assert texts[f"kind_{one.kind}"] in words
+    assert texts[f"unread_{one.kind}"] in words
+    assert f"{one.name} {texts[f'state_{badge}']}" in words
+    assert texts["rotations"] not in words
+    assert texts["position"] not in words
+    assert (one.kind != "journal") == (texts["dialect"] in words)
+
+
+def test_barred_journal() -> None:
+    """
+    Without a log file, a journal that may not be read is said first, with what mends it.
+    """
+    remedy = replace(GROUP, group="systemd-journal", path="journal")
+    journal = replace(JOURNAL, present=False, problem="not permitted", remedy=remedy)
+    reader = read(view(Status(NOW, (), ("/a",), journal)))
+
+    assert reader.words.index("not permitted") < reader.words.index("No log found")
+    assert "usermod --append --groups systemd-journal exporter" == reader.commands[0]
 
 
 def test_every_finding_is_shown() -> None:

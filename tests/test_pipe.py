@@ -2,6 +2,7 @@
 Standard input and FIFOs: the lines that come, once each, from real writers.
 """
 
+import errno
 import os
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from running import DEADLINE_SECONDS, Exporter, wait_until
 
 from exporter.config import STANDARD_INPUT
 from exporter.generation import LINE_BYTES
-from exporter.pipe import TURN_BYTES, Pipe, is_pipe
+from exporter.pipe import TURN_BYTES, Pipe, is_file, is_pipe
 
 LINE = b"Nov 22 22:10:34 vm milter-manager[7]: [statistics] "
 END = LINE + b"[session][end][end-of-message][pass][0.02899](1)\n"
@@ -212,13 +213,130 @@ def test_is_pipe(fifo: Path) -> None:
     """
     A FIFO and standard input are pipes; a file and nothing are not.
     """
-    assert is_pipe(fifo)
-    assert is_pipe(STANDARD_INPUT)
-    assert not is_pipe(fifo.parent)
-    assert not is_pipe(fifo.parent / "none")
+    file = fifo.parent / "file"
+    file.write_bytes(b"")
+    names = (STANDARD_INPUT, fifo, file, fifo.parent, fifo.parent / "none")
+
+    assert [True, True, False, False, False] == [is_pipe(name) for name in names]
+    assert [False, False, True, False, False] == [is_file(name) for name in names]
 
 
 # --- the exporter -------------------------------------------------------------------------------
+
+
+def test_misread(fifo: Path, start_exporter: StartExporter) -> None:
+    """
+    Whoever pipes a form of journalctl that has no lines is told so, and which one to pipe.
+    """
+    exporter = start_exporter(f"--input.file={fifo}").serve()
+    fifo.write_bytes(b"__CURSOR=s=1\nMESSAGE=x\n\n")
+    said = exporter.hear("no lines of a log")
+    wait_until(lambda: b"This is not a log" in exporter.get("/").body)
+
+    assert "--output=export" in said
+    assert "--output=json" in said
+
+
+@pytest.mark.parametrize("first", ["nothing", "file", "fifo"])
+def test_another_kind(first: str, start_exporter: StartExporter, tmp_path: Path) -> None:
+    """
+    What a name stands for may change between file and FIFO: each line counts, none twice.
+    """
+    path = tmp_path / "log"
+    if first == "file":
+        path.write_bytes(END)
+    elif first == "fifo":
+        os.mkfifo(path)
+    exporter = start_exporter(f"--input.file={path}").serve()
+    sessions = 0
+    for round_ in range(4):
+        fifo = (round_ % 2 == 0) == (first != "fifo")
+        other = tmp_path / "other"
+        if fifo:
+            os.mkfifo(other)
+            other.replace(path)
+        else:
+            # No file looks like one before it, which may have had its inode.
+            other.write_bytes(b"%d\n" % round_ + END * 2)
+            other.replace(path)
+            sessions += 2
+            wait_for(exporter, sessions)
+        with path.open("ab") as writer:
+            writer.write(END)
+        sessions += 1
+        wait_for(exporter, sessions)
+
+    assert any("another kind" in line for line in exporter.lines)
+    assert 0 == exporter.total("milter_manager_exporter_file_truncations_total")
+    assert 0 == exporter.terminate()
+
+
+def test_another_kind_at_a_restart(start_exporter: StartExporter, tmp_path: Path) -> None:
+    """
+    A FIFO in the place of a file that an earlier run read keeps nobody waiting for that file.
+    """
+    path, state = tmp_path / "log", f"--state.file={tmp_path / 'state'}"
+    path.write_bytes(END)
+    first = start_exporter(f"--input.file={path}", "--input.from=beginning", state).serve()
+    wait_for(first, 1)
+    assert 0 == first.terminate()
+    path.unlink()
+    os.mkfifo(path)
+    again = start_exporter(f"--input.file={path}", state).serve()
+    path.write_bytes(END)
+    wait_for(again, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("/dev/zero", "is not a regular file"),
+        ("/dev/null", "is not a regular file"),
+        ("/", "is not a regular file"),
+    ],
+)
+def test_no_log(name: str, problem: str, start_exporter: StartExporter) -> None:
+    """
+    A device or a directory that is named as a log is no log, which is said, and is not read.
+    """
+    exporter = start_exporter(f"--input.file={name}").serve()
+    before = exporter.read_bytes()
+
+    assert problem in "".join(exporter.lines)
+    assert 2**20 > exporter.read_bytes() - before
+
+
+def test_endless_nothing(start_exporter: StartExporter) -> None:
+    """
+    Standard input of endless NUL bytes is read to no end in little memory, and can be stopped.
+    """
+    with open("/dev/zero", "rb") as zero:  # noqa: PTH123 - a device
+        exporter = start_exporter("--input.file=-", standard_input=zero.fileno()).serve()
+    total = "milter_manager_exporter_read_bytes_total"
+    wait_until(lambda: exporter.total(total) > 2**26)
+
+    assert 200_000 > exporter.status("VmRSS")
+    assert 0 == exporter.terminate()
+
+
+def test_permission(fifo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A FIFO that may not be read is a problem until it may be.
+    """
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    pipe = Pipe(fifo)
+    with monkeypatch.context() as patch:  # root may read everything
+        patch.setattr(os, "open", refuse)
+        assert b"" == read(pipe)
+
+    assert "Permission denied" == pipe.problem
+    assert b"" == read(pipe)
+    assert "" == pipe.problem
+
+    pipe.close()
 
 
 def numbers(exporter_samples: dict[tuple[str, tuple[tuple[str, str], ...]], float]) -> object:

@@ -187,6 +187,24 @@ def test_replaced(suffix: str, tmp_path: Path) -> None:
     assert errno.ESTALE == caught.value.errno
 
 
+def test_replaced_by_a_fifo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A FIFO that took a file's place just before it was opened is closed again.
+    """
+    path = tmp_path / "log"
+    path.write_bytes(b"")
+    reading, writing = os.pipe()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", lambda *_: reading)
+        with pytest.raises(OSError, match="is not a regular file"):
+            open_plain(path)
+
+    with pytest.raises(BrokenPipeError):
+        os.write(writing, b"x")
+
+    os.close(writing)
+
+
 def test_open_plain(tmp_path: Path) -> None:
     """
     A FIFO is refused at once, without waiting for its writer.

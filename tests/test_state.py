@@ -142,6 +142,31 @@ def test_round_trip() -> None:
     assert STATE == decode(encode(STATE))
 
 
+def test_of_before() -> None:
+    """
+    A state of a release that knew neither the journal nor JSON is read, and says nothing of them.
+    """
+    header, _, body = encode(STATE).partition(b"\n")
+    before = body.replace(b',"cursor":""', b"").replace(b',"json":false', b"")
+
+    assert len(body) - 3 * len(b',"cursor":""') - 2 * len(b',"json":false') == len(before)
+
+    words = header.split()
+
+    assert STATE == decode(b"%s %s %s\n%s" % (words[0], words[1], digest(before), before))
+
+
+def test_of_later() -> None:
+    """
+    What a later release adds is passed over: the release before can be gone back to.
+    """
+    header, _, body = encode(STATE).partition(b"\n")
+    later = body.replace(b',"cursor":""', b',"cursor":"","new":[1]')
+    words = header.split()
+
+    assert STATE == decode(b"%s %s %s\n%s" % (words[0], words[1], digest(later), later))
+
+
 @given(st.lists(st.binary(max_size=300)), st.floats(0, 1e300), st.integers(0, 2**70))
 def test_round_trip_of_anything(names: list[bytes], seconds: float, count: int) -> None:
     """

@@ -16,7 +16,17 @@ from pathlib import Path
 import bcrypt
 import pytest
 from certificates import client_context, write_certificates
-from running import DEADLINE_SECONDS, Program, free_port, require, wait_until
+from journals import say
+from running import (
+    DEADLINE_SECONDS,
+    Program,
+    free_port,
+    get,
+    read_samples,
+    require,
+    total,
+    wait_until,
+)
 
 from exporter.cli import NOT_FLAGS, PREFIX
 
@@ -194,30 +204,88 @@ def test_system_calls(tmp_path: Path, programs: list[Program]) -> None:
     assert {"rename", "renameat"} & made
     assert "memfd_create" in made
     assert set() == made - allowed_calls()
-    # What MemoryDenyWriteExecute= refuses.
-    assert [] == re.findall(
-        r"^.*(?:mmap\(.*PROT_WRITE\|PROT_EXEC|mprotect\(.*PROT_EXEC).*",
-        calls.read_text(),
-        re.MULTILINE,
+    assert [] == refused_memory(calls)
+    assert allowed_families() >= families(calls)
+
+
+def test_journalctl(tmp_path: Path, programs: list[Program]) -> None:
+    """
+    The journal is followed, by journalctl, within what the unit allows; this machine's own too.
+    """
+    calls, port, directory = tmp_path / "calls", free_port(), tmp_path / "journal"
+    require("journalctl", "systemd")
+    directory.mkdir()
+    say(directory / "system.journal", range(5))
+    exporter = Program(
+        [
+            *(require("strace", "strace"), "-f", "-qq", "-o", str(calls)),
+            *(sys.executable, "-m", "exporter", f"--input.journal-directory={directory}"),
+            *("--no-state", "--input.from=beginning", f"--web.listen-address=127.0.0.1:{port}"),
+        ],
+        tmp_path,
     )
+    programs.append(exporter)
+    exporter.hear("msg=ready")
 
+    def sessions() -> float:
+        samples = read_samples(get("127.0.0.1", port, "/metrics").body)
+        return total(samples, "milter_manager_sessions_ended_total")
 
-def test_journalctl(tmp_path: Path) -> None:
-    """
-    The program journalctl can be run from Python, and reads the journal.
-    """
-    calls = tmp_path / "calls"
-    program = ["import subprocess; subprocess.run(['journalctl', '-n1'], stdout=subprocess.PIPE)"]
+    wait_until(lambda: sessions() == 5)
+    say(directory / "system.journal", range(5, 9))
+    wait_until(lambda: sessions() == 9)
+    number = int(calls.read_text().split(maxsplit=1)[0])
+    os.kill(number, signal.SIGHUP)  # another journalctl
+    exporter.hear("reloading")
+    say(directory / "system.journal", range(9, 10))
+    wait_until(lambda: sessions() == 10)
+    os.kill(number, signal.SIGTERM)
+
+    assert 0 == exporter.wait()
+
+    own = tmp_path / "own"
     subprocess.run(
-        [require("strace", "strace"), "-f", "-qq", "-o", calls, sys.executable, "-c", *program],
+        [require("strace", "strace"), "-f", "-qq", "-o", own, "journalctl", "-n1"],
         check=True,
         timeout=DEADLINE_SECONDS,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     made = made_calls(calls)
 
-    assert "execve" in made
-    assert set() == made - allowed_calls()
+    # The newest entry, then the others, then those from the reload on.
+    assert 3 <= len(re.findall(r'execve\("\S*/journalctl"', calls.read_text()))
+    assert {"inotify_add_watch", "kill", "setsid"} <= made
+    assert set() == (made | made_calls(own)) - allowed_calls()
+    for trace in (calls, own):
+        assert [] == refused_memory(trace)
+        assert allowed_families() >= families(trace)
+
+
+def allowed_families() -> set[str]:
+    """
+    List the address families that the unit allows, and the one that the C library does without.
+    """
+    # getaddrinfo() asks the kernel for this machine's addresses, and takes no answer for one too.
+    return {*read_service()["RestrictAddressFamilies"].split(), "AF_NETLINK"}
+
+
+def families(trace: Path) -> set[str]:
+    """
+    List the address families of the sockets in what strace has written.
+    """
+    return set(re.findall(r"socket(?:pair)?\((AF_\w+)", trace.read_text()))
+
+
+def refused_memory(trace: Path) -> list[str]:
+    """
+    List the calls that MemoryDenyWriteExecute= refuses in what strace has written.
+    """
+    return re.findall(
+        r"^.*(?:mmap\(.*PROT_WRITE\|PROT_EXEC|mprotect\(.*PROT_EXEC).*",
+        trace.read_text(),
+        re.MULTILINE,
+    )
 
 
 def made_calls(trace: Path) -> set[str]:

@@ -23,6 +23,9 @@ NOW = 1_795_390_000.0
 LOG = InputStatus("/log", position=30, unread_bytes=70)
 ABSENT = InputStatus("/absent", present=False)
 BARRED = InputStatus("/barred", present=False, problem="Permission denied")
+ENDED = InputStatus("-", "stdin", present=False, ended=True)
+JOURNAL = InputStatus("journal", "journal", present=False)
+BARRED_JOURNAL = replace(JOURNAL, problem="denied")
 GOOD = Status(NOW, (LOG,))
 LINES = {"recognised": 5, "foreign": 2}
 
@@ -66,6 +69,14 @@ def test_works_without_times() -> None:
             LINES,
             [("unreadable", "bad"), ("missing", "warn")],
         ),
+        (replace(GOOD, inputs=(ENDED,)), LINES, [("over", "note")]),
+        (replace(GOOD, inputs=(LOG, ENDED)), LINES, [("over", "note")]),
+        (
+            replace(GOOD, inputs=(ENDED,)),
+            {"malformed": 1},
+            [("malformed", "bad"), ("over", "note")],
+        ),
+        (replace(GOOD, inputs=(), journal=BARRED), {}, [("unreadable", "bad"), ("none", "bad")]),
         (GOOD, {}, [("waiting", "note")]),
         (GOOD, {"foreign": 9, "malformed": 1}, [("waiting", "note")]),
         (GOOD, {"malformed": 9}, [("malformed", "bad")]),
@@ -90,6 +101,8 @@ def test_findings(status: Status, lines: dict[str, int], expected: list[tuple[st
         ((LOG,), [Finding("backlog", "busy", count=30, total=100)]),
         ((LOG, LOG), [Finding("backlog", "busy", count=60, total=200)]),
         ((), [Finding("starting", "busy")]),
+        ((JOURNAL,), [Finding("backlog_journal", "busy")]),
+        ((BARRED_JOURNAL,), [Finding("unreadable", "bad", BARRED_JOURNAL, "denied")]),
         ((ABSENT,), [Finding("starting", "busy")]),
         ((BARRED,), [Finding("unreadable", "bad", BARRED, "Permission denied")]),
     ],

@@ -14,7 +14,7 @@ from exporter.logtool.checks.finding import Finding
 from exporter.logtool.checks.inotify import check_inotify
 from exporter.logtool.checks.journal import check_journal
 from exporter.logtool.checks.lines import check_lines, check_neighbours, take_sample
-from exporter.logtool.checks.logs import check_logs, find_logs
+from exporter.logtool.checks.logs import check_logs, check_pipe, find_logs
 from exporter.logtool.checks.port import check_ports
 from exporter.logtool.checks.program import check_program
 from exporter.logtool.checks.report import Words, report
@@ -90,7 +90,7 @@ def examine(config: Config, person: Person, system: System) -> Iterator[Finding]
     if person.itself and person.uid == 0:
         yield Finding("as_root")
     logs = find_logs(config, system)
-    journal = list(check_journal(config, person, system, alone=not logs.present))
+    journal = list(check_journal(config, person, system, alone=not (logs.given or logs.present)))
     followed = any(finding.key == "journal_followed" for finding in journal)
     yield from check_logs(logs, person, system, journal=followed)
     own: list[str] = []
@@ -106,9 +106,11 @@ def examine(config: Config, person: Person, system: System) -> Iterator[Finding]
         if "own" in sample.dialects:
             own.append(str(path))
         yield from check_lines(path, sample, config, system.now())
+    descriptors = list(system.descriptors())
+    for path in logs.pipes:
+        yield from check_pipe(path, person, descriptors, system)
     yield from check_neighbours(logs.present, system)
     yield from check_program(logs.present, own, system)
-    descriptors = list(system.descriptors())
     for path in logs.present:
         yield from check_rotation(path, system)
         yield from check_generations(path, person, system)

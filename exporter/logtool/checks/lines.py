@@ -68,6 +68,13 @@ def take_sample(path: Path, config: Config, system: System) -> Sample:
     if len(data) == SAMPLE_BYTES:
         data = data[data.find(b"\n") + 1 :]
     data = data[: data.rfind(b"\n") + 1].replace(b"\0", b"")
+    return read_sample(head, data, config, system)
+
+
+def read_sample(head: bytes, data: bytes, config: Config, system: System) -> Sample:
+    """
+    Read lines, each with its newline, of a log that begins with `head`.
+    """
     catalogue = load_catalogue()
     recogniser = Recogniser(catalogue, MilterNames())
     grammar = Grammar(config.input_programs)

@@ -7,15 +7,16 @@ Never looks at a line.
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.config import Config
+from exporter.config import STANDARD_INPUT, Config
 from exporter.daemon import CANDIDATES
 from exporter.logtool.checks.access import Person, Refusal, find_refusal, may
 from exporter.logtool.checks.finding import Finding, Value
-from exporter.logtool.checks.system import System
+from exporter.logtool.checks.system import Descriptor, System
+from exporter.pipe import is_pipe
 from exporter.remedy import LOG_GROUP, name_group
 
 LEAST_SPACE_BYTES = 16 * 2**20
@@ -34,6 +35,8 @@ class Logs:
     missing: tuple[Path, ...]
     ignored: tuple[Path, ...]
     """Found too, but not followed."""
+    pipes: tuple[Path, ...] = ()
+    """Standard input and FIFOs: nothing of them can be looked at without being lost."""
 
 
 def find_logs(config: Config, system: System) -> Logs:
@@ -45,9 +48,18 @@ def find_logs(config: Config, system: System) -> Logs:
     paths = config.input_files or CANDIDATES
     present = tuple(path for path in paths if there(path, system))
     if config.input_files:
-        missing = tuple(path for path in paths if path not in present)
-        return Logs(given=True, present=present, missing=missing, ignored=())
+        pipes = tuple(path for path in paths if is_pipe(where(path, system)))
+        missing = tuple(path for path in paths if path not in present and path not in pipes)
+        present = tuple(path for path in present if path not in pipes)
+        return Logs(given=True, present=present, missing=missing, ignored=(), pipes=pipes)
     return Logs(given=False, present=present[:1], missing=(), ignored=present[1:])
+
+
+def where(path: Path, system: System) -> Path:
+    """
+    Give where a log is on the machine; standard input is nowhere.
+    """
+    return path if path == STANDARD_INPUT else system.at(path)
 
 
 def there(path: Path, system: System) -> bool:
@@ -102,6 +114,29 @@ def check_log(path: Path, person: Person, system: System, *, given: bool) -> Ite
     space = free_bytes(system.at(path))
     if space < LEAST_SPACE_BYTES:
         yield Finding("disk_full", {"file": file, "free_bytes": space})
+
+
+def check_pipe(
+    path: Path, person: Person, descriptors: Iterable[Descriptor], system: System
+) -> Iterator[Finding]:
+    """
+    Say how standard input or a FIFO is, of which nothing is read: nobody else would get it then.
+    """
+    file = str(path)
+    if path == STANDARD_INPUT:
+        yield Finding("standard_input")
+        return
+    refusal = find_refusal(person, system.at(path), system.at("/"))
+    if refusal:
+        yield from explain_refusal(refusal, file, person)
+        return
+    yield Finding("fifo", {"file": file, "user": person.name})
+    names = names_of(path, system)
+    writers = {one.name for one in descriptors if one.writable and one.target in names}
+    if writers:
+        yield Finding("fifo_writers", {"file": file, "writers": ", ".join(sorted(writers))})
+    else:
+        yield Finding("fifo_alone", {"file": file})
 
 
 def explain_refusal(refusal: Refusal, file: str, person: Person) -> Iterator[Finding]:

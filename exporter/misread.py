@@ -1,0 +1,26 @@
+"""
+Formats of journalctl that are no lines of a log: known by how they begin, so that it can be said.
+
+Pure.  Reads none of them: `json` has all that they have, one line an entry.
+"""
+
+import re
+
+from exporter.record import FULL, VERBOSE
+
+FORMS = {
+    "export": re.compile(rb"__CURSOR="),
+    "json-pretty": re.compile(rb"\{(?:\n|\Z)"),
+    "json-sse": re.compile(rb'data: \{"'),
+    "json-seq": re.compile(rb'\x1e\{"'),
+    "verbose": re.compile(FULL + rb" " + VERBOSE),
+    "short-monotonic": re.compile(rb"\[ *\d++\.\d{6}\] "),
+    "short-delta": re.compile(rb"\[ *\d++\.\d{6} [ <]"),
+}
+
+
+def name_form(head: bytes) -> str:
+    """
+    Name the format that an input begins in, if it is one of those; empty if it is not.
+    """
+    return next((name for name, pattern in FORMS.items() if pattern.match(head)), "")
