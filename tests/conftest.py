@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
-from running import Exporter, Program, Prometheus
+from running import Exporter, Program, Prometheus, require
 
 from exporter.ownlog import Bridge
 
@@ -107,3 +107,14 @@ def start_prometheus(
         return prometheus
 
     return start
+
+
+@pytest.fixture
+def journal_directory(tmp_path: Path) -> Path:
+    """
+    Where a journal's files may be put.
+    """
+    require("journalctl", "systemd")
+    directory = tmp_path / "journal"
+    directory.mkdir()
+    return directory

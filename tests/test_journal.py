@@ -78,6 +78,13 @@ class Reader:
         wait_until(has_problem)
         return self.journal.problem
 
+    def has_lost(self, going_on: str) -> bool:
+        """
+        Say whether the loss of the place is said, and counted, once.
+        """
+        said = self.journal.notes == [f"the place in the journal is gone, {going_on}"]
+        return said and self.journal.statistics.read_errors == 1
+
     def said(self) -> list[int]:
         """
         Give the numbers of the sessions that ended.
@@ -109,24 +116,23 @@ class Readers:
         self.made.append(Reader(journal))
         return self.made[-1]
 
+    def read_all(self, count: int) -> Mark:
+        """
+        Read so many entries from the beginning, and end there.
+        """
+        reader = self.make()
+        reader.wait(count)
+        mark = mark_of(reader)
+        reader.journal.close()
+        return mark
+
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """
-    Where the journal is.
-    """
-    require("journalctl", "systemd")
-    directory = tmp_path / "journal"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
-def readers(directory: Path) -> Iterator[Readers]:
+def readers(journal_directory: Path) -> Iterator[Readers]:
     """
     What makes readers.
     """
-    readers = Readers(directory)
+    readers = Readers(journal_directory)
     yield readers
     for reader in readers.made:
         reader.journal.close()
@@ -171,13 +177,13 @@ exec /bin/sleep 600"""
     return install(directory, script)
 
 
-def test_forms(directory: Path, readers: Readers) -> None:
+def test_forms(journal_directory: Path, readers: Readers) -> None:
     """
     Text, bytes, several lines, none and repeated fields become lines; other programs' do not.
     """
     repeated = write_entry(6, b"once", SYSLOG_IDENTIFIER=b"mymilter")[:-1] + b"MESSAGE=twice\n\n"
     append(
-        directory / "a.journal",
+        journal_directory / "a.journal",
         [
             write_entry(0, b"plain", PRIORITY=b"3"),
             write_entry(1, b"two\nlines\t\x01"),
@@ -202,11 +208,11 @@ def test_forms(directory: Path, readers: Readers) -> None:
     assert 0 == reader.journal.half_lines
 
 
-def test_follow(directory: Path, readers: Readers) -> None:
+def test_follow(journal_directory: Path, readers: Readers) -> None:
     """
     What is written later comes, from a new file too, and wakes who waits.
     """
-    say(directory / "a.journal", range(3))
+    say(journal_directory / "a.journal", range(3))
     reader = readers.make(from_beginning=False)
     journal = reader.journal
 
@@ -214,8 +220,8 @@ def test_follow(directory: Path, readers: Readers) -> None:
     assert (None, set()) == (journal.descriptor, journal.numbers)
 
     reader.follow()
-    say(directory / "a.journal", range(3, 5))
-    say(directory / "b.journal", range(5, 7))
+    say(journal_directory / "a.journal", range(3, 5))
+    say(journal_directory / "b.journal", range(5, 7))
     reader.wait(4)
 
     assert [3, 4, 5, 6] == reader.said()
@@ -223,17 +229,14 @@ def test_follow(directory: Path, readers: Readers) -> None:
     assert {1} == reader.journal.numbers
 
 
-def test_resume(directory: Path, readers: Readers) -> None:
+def test_resume(journal_directory: Path, readers: Readers) -> None:
     """
     A later run goes on behind the last entry, over a reboot and whatever was written meanwhile.
     """
-    say(directory / "a.journal", range(3))
-    first = readers.make()
-    first.wait(3)
-    mark = mark_of(first)
-    first.journal.close()
-    say(directory / "a.journal", range(3, 5))
-    say(directory / "b.journal", range(5, 8), boot=1)
+    say(journal_directory / "a.journal", range(3))
+    mark = readers.read_all(3)
+    say(journal_directory / "a.journal", range(3, 5))
+    say(journal_directory / "b.journal", range(5, 8), boot=1)
     second = readers.make(mark, from_beginning=False)
 
     assert [(-1, mark)] == second.journal.places()
@@ -246,7 +249,7 @@ def test_resume(directory: Path, readers: Readers) -> None:
     assert [] == second.journal.notes
 
 
-def test_first_entry(directory: Path, readers: Readers) -> None:
+def test_first_entry(journal_directory: Path, readers: Readers) -> None:
     """
     Where there was nothing, all that comes is new, after a restart too.
     """
@@ -254,46 +257,40 @@ def test_first_entry(directory: Path, readers: Readers) -> None:
     first.follow()
     mark = mark_of(first)
     first.journal.close()
-    say(directory / "a.journal", range(2))
+    say(journal_directory / "a.journal", range(2))
     second = readers.make(mark, from_beginning=False)
     second.wait(2)
 
     assert [0, 1] == second.said()
 
 
-def test_vacuumed(directory: Path, readers: Readers) -> None:
+def test_vacuumed(journal_directory: Path, readers: Readers) -> None:
     """
     When the place is gone it goes on at the oldest entry left; that is said and counted.
     """
-    say(directory / "a.journal", range(3))
-    first = readers.make()
-    first.wait(3)
-    mark = mark_of(first)
-    first.journal.close()
-    (directory / "a.journal").unlink()
-    say(directory / "b.journal", range(7, 9))
+    say(journal_directory / "a.journal", range(3))
+    mark = readers.read_all(3)
+    (journal_directory / "a.journal").unlink()
+    say(journal_directory / "b.journal", range(7, 9))
     second = readers.make(mark)
     second.wait(2)
 
     assert [7, 8] == second.said()
-    assert 1 == second.journal.statistics.read_errors
-    assert [
-        "the place in the journal is gone, going on at the next entry left"
-    ] == second.journal.notes
+    assert second.has_lost("going on at the next entry left")
 
 
-def test_killed(directory: Path, readers: Readers) -> None:
+def test_killed(journal_directory: Path, readers: Readers) -> None:
     """
     A journalctl that is killed is followed by another, which begins where it was.
     """
-    say(directory / "a.journal", range(3))
+    say(journal_directory / "a.journal", range(3))
     reader = readers.make()
     reader.wait(3)
     for number in range(3, 6):
         child = reader.journal._child  # noqa: SLF001 - nobody else knows its number
         assert child is not None
         os.kill(child._process.pid, signal.SIGKILL)  # noqa: SLF001
-        say(directory / "a.journal", [number])
+        say(journal_directory / "a.journal", [number])
         problem = reader.wait_for_problem()
 
         assert "journalctl was ended by signal 9" == problem
@@ -312,7 +309,7 @@ def test_killed(directory: Path, readers: Readers) -> None:
     assert 3 == reader.journal.statistics.read_errors
 
 
-def test_back_off(directory: Path, readers: Readers, tmp_path: Path) -> None:
+def test_back_off(journal_directory: Path, readers: Readers, tmp_path: Path) -> None:
     """
     After each failure it waits twice as long, a minute at most; a steady run begins anew.
     """
@@ -326,7 +323,7 @@ def test_back_off(directory: Path, readers: Readers, tmp_path: Path) -> None:
     assert [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] == delays
     assert "cannot run journalctl: No such file or directory" == reader.journal.problem
 
-    say(directory / "a.journal", range(1))
+    say(journal_directory / "a.journal", range(1))
     reader.journal.environ = os.environ
     reader.wait(1)
     reader.now += 61.0
@@ -339,12 +336,12 @@ def test_back_off(directory: Path, readers: Readers, tmp_path: Path) -> None:
 
 
 def test_cannot_follow(
-    directory: Path, readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    journal_directory: Path, readers: Readers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     A journalctl that goes missing between question and following is a problem like any other.
     """
-    say(directory / "a.journal", range(3))
+    say(journal_directory / "a.journal", range(3))
     reader = readers.make()
     wait_until(lambda: bool(reader.journal.look(0.0)))
     monkeypatch.setattr(reader.journal, "environ", {"PATH": str(tmp_path)})
@@ -379,13 +376,13 @@ def test_problem(readers: Readers, tmp_path: Path, script: str, problem: str) ->
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may become somebody else")
-def test_denied(directory: Path, readers: Readers, tmp_path: Path) -> None:
+def test_denied(journal_directory: Path, readers: Readers, tmp_path: Path) -> None:
     """
     The real journalctl's refusal is understood.
     """
-    say(directory / "a.journal", range(3))
-    (directory / "a.journal").chmod(0o600)
-    for path in (*tmp_path.parents, tmp_path, directory):
+    say(journal_directory / "a.journal", range(3))
+    (journal_directory / "a.journal").chmod(0o600)
+    for path in (*tmp_path.parents, tmp_path, journal_directory):
         if path.is_relative_to("/tmp/pytest-of-root"):  # noqa: S108 - pytest's own
             path.chmod(0o755)
     real = require("journalctl", "systemd")
@@ -408,7 +405,7 @@ def test_silent(readers: Readers, tmp_path: Path) -> None:
     assert reader.journal.found is False
 
 
-def test_look(directory: Path, readers: Readers) -> None:
+def test_look(journal_directory: Path, readers: Readers) -> None:
     """
     Whether there are entries can be asked without following; the first ever is read when it comes.
     """
@@ -422,7 +419,7 @@ def test_look(directory: Path, readers: Readers) -> None:
 
     assert reader.journal.found is False
 
-    say(directory / "a.journal", range(2))
+    say(journal_directory / "a.journal", range(2))
 
     assert reader.journal.look(reader.now) is False
 
@@ -516,17 +513,14 @@ def test_this_machine(readers: Readers, tmp_path: Path, monkeypatch: pytest.Monk
     assert Path("/etc/machine-id").read_text().strip() == read_machine_id()
 
 
-def test_copied(directory: Path, readers: Readers, tmp_path: Path) -> None:
+def test_copied(journal_directory: Path, readers: Readers, tmp_path: Path) -> None:
     """
     Files that are moved to the archive, as rotation does, change nothing.
     """
-    say(directory / "system.journal", range(3))
-    first = readers.make()
-    first.wait(3)
-    mark = mark_of(first)
-    first.journal.close()
-    shutil.move(directory / "system.journal", directory / "system@1.journal")
-    say(directory / "system.journal", range(3, 5))
+    say(journal_directory / "system.journal", range(3))
+    mark = readers.read_all(3)
+    shutil.move(journal_directory / "system.journal", journal_directory / "system@1.journal")
+    say(journal_directory / "system.journal", range(3, 5))
     second = readers.make(mark)
     second.wait(2)
 
@@ -535,7 +529,7 @@ def test_copied(directory: Path, readers: Readers, tmp_path: Path) -> None:
     assert not second.journal.statistics.read_errors
     assert (
         subprocess.run(
-            ["journalctl", f"--directory={directory}", "--output=cat"],
+            ["journalctl", f"--directory={journal_directory}", "--output=cat"],
             stdout=subprocess.PIPE,
             check=True,
             cwd=tmp_path,
@@ -561,17 +555,14 @@ def at(path: Path, numbers: range, days: int) -> None:
     )
 
 
-def test_place_ahead(directory: Path, readers: Readers) -> None:
+def test_place_ahead(journal_directory: Path, readers: Readers) -> None:
     """
     A place later than all that is left is gone too: it goes on at the end, said and counted.
     """
-    say(directory / "a.journal", range(3))
-    first = readers.make()
-    first.wait(3)
-    mark = mark_of(first)
-    first.journal.close()
-    (directory / "a.journal").unlink()
-    at(directory / "b.journal", range(10, 13), days=-1)
+    say(journal_directory / "a.journal", range(3))
+    mark = readers.read_all(3)
+    (journal_directory / "a.journal").unlink()
+    at(journal_directory / "b.journal", range(10, 13), days=-1)
     second = readers.make(mark)
 
     def is_ready() -> bool:
@@ -580,12 +571,11 @@ def test_place_ahead(directory: Path, readers: Readers) -> None:
         return not second.journal.is_catching_up
 
     wait_until(is_ready)
-    at(directory / "b.journal", range(13, 15), days=-1)
+    at(journal_directory / "b.journal", range(13, 15), days=-1)
     second.wait(2)
 
     assert [13, 14] == second.said()
-    assert 1 == second.journal.statistics.read_errors
-    assert ["the place in the journal is gone, going on at the end"] == second.journal.notes
+    assert second.has_lost("going on at the end")
 
 
 def test_ready_in_time(readers: Readers, tmp_path: Path) -> None:
@@ -606,22 +596,19 @@ def test_ready_in_time(readers: Readers, tmp_path: Path) -> None:
     assert [] == reader.journal.notes
 
 
-def test_bad_place(directory: Path, readers: Readers) -> None:
+def test_bad_place(journal_directory: Path, readers: Readers) -> None:
     """
     What is no cursor in the state never gets to journalctl: it goes on at the oldest entry.
     """
-    say(directory / "a.journal", range(2))
+    say(journal_directory / "a.journal", range(2))
     reader = readers.make(Mark(0, 0, 0, "", "", cursor="s=1;i=\0"))
     reader.wait(2)
 
     assert [0, 1] == reader.said()
-    assert 1 == reader.journal.statistics.read_errors
-    assert [
-        "the place in the journal is gone, going on at the oldest entry"
-    ] == reader.journal.notes
+    assert reader.has_lost("going on at the oldest entry")
 
 
-def test_moved(directory: Path, readers: Readers) -> None:
+def test_moved(journal_directory: Path, readers: Readers) -> None:
     """
     Entries of one microsecond, moved to another file: what was read is told from what is new.
     """
@@ -629,13 +616,10 @@ def test_moved(directory: Path, readers: Readers) -> None:
         re.sub(rb"(_TIMESTAMP=)\d+", rb"\g<1>1795385937000000", write_entry(n, SAID % n))
         for n in range(5)
     ]
-    append(directory / "a.journal", entries[:3])
-    first = readers.make()
-    first.wait(3)
-    mark = mark_of(first)
-    first.journal.close()
-    (directory / "a.journal").unlink()
-    append(directory / "b.journal", entries)
+    append(journal_directory / "a.journal", entries[:3])
+    mark = readers.read_all(3)
+    (journal_directory / "a.journal").unlink()
+    append(journal_directory / "b.journal", entries)
     second = readers.make(mark)
     second.wait(2)
 
@@ -643,17 +627,17 @@ def test_moved(directory: Path, readers: Readers) -> None:
     assert [] == second.journal.notes
 
 
-def test_directory_made_anew(directory: Path, readers: Readers) -> None:
+def test_directory_made_anew(journal_directory: Path, readers: Readers) -> None:
     """
     A directory that is removed and made anew is followed, from the place that was reached.
     """
-    say(directory / "a.journal", range(2))
+    say(journal_directory / "a.journal", range(2))
     reader = readers.make()
     reader.wait(2)
-    directory.rename(directory.with_name("old"))
-    directory.mkdir()
-    shutil.copy(directory.with_name("old") / "a.journal", directory)
-    say(directory / "a.journal", range(2, 4))
+    journal_directory.rename(journal_directory.with_name("old"))
+    journal_directory.mkdir()
+    shutil.copy(journal_directory.with_name("old") / "a.journal", journal_directory)
+    say(journal_directory / "a.journal", range(2, 4))
     reader.now += 10.0
     reader.wait(4)
 
@@ -671,11 +655,11 @@ def test_endless_answer(readers: Readers, tmp_path: Path) -> None:
     assert 1 == reader.journal.statistics.read_errors
 
 
-def test_long_newest_entry(directory: Path, readers: Readers) -> None:
+def test_long_newest_entry(journal_directory: Path, readers: Readers) -> None:
     """
     To know the newest entry its message is not read: it may be as long as it likes.
     """
-    append(directory / "a.journal", [write_entry(0, b"\n" + b"x" * 4_000_000)])
+    append(journal_directory / "a.journal", [write_entry(0, b"\n" + b"x" * 4_000_000)])
     reader = readers.make(from_beginning=False)
     reader.follow()
 

@@ -30,17 +30,6 @@ raise SystemExit(cli.main(flags))
 
 
 @pytest.fixture
-def directory(tmp_path: Path) -> Path:
-    """
-    Where the journal is.
-    """
-    require("journalctl", "systemd")
-    directory = tmp_path / "journal"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
 def exporters() -> Iterator[list[Exporter]]:
     """
     What is ended at last.
@@ -71,7 +60,7 @@ def of_mail(samples: dict[Sample, float]) -> dict[Sample, float]:
     }
 
 
-def test_same_numbers(tmp_path: Path, directory: Path, exporters: list[Exporter]) -> None:
+def test_same_numbers(tmp_path: Path, journal_directory: Path, exporters: list[Exporter]) -> None:
     """
     The same messages through a file and through the journal give the same numbers.
     """
@@ -79,7 +68,7 @@ def test_same_numbers(tmp_path: Path, directory: Path, exporters: list[Exporter]
     lines = [grammar.read_line(line) for line in SAMPLE.read_bytes().splitlines()]
     said = [line for line in lines if line and line.message is not None]
     append(
-        directory / "a.journal",
+        journal_directory / "a.journal",
         [write_entry(i, line.message, _PID=line.pid) for i, line in enumerate(said)],
     )
     file = tmp_path / "mail.log"
@@ -92,20 +81,22 @@ def test_same_numbers(tmp_path: Path, directory: Path, exporters: list[Exporter]
     )
     beginning = "--input.from=beginning"
     exporters.append(Exporter(tmp_path, f"--input.file={file}", beginning).serve())
-    exporters.append(Exporter(tmp_path, f"--input.journal-directory={directory}", beginning))
+    exporters.append(
+        Exporter(tmp_path, f"--input.journal-directory={journal_directory}", beginning)
+    )
     exporters[-1].serve()
 
     assert len(said) > 500
     assert of_mail(exporters[0].samples()) == of_mail(exporters[1].samples())
 
 
-def test_kill(tmp_path: Path, directory: Path, exporters: list[Exporter]) -> None:
+def test_kill(tmp_path: Path, journal_directory: Path, exporters: list[Exporter]) -> None:
     """
     Each entry counts once, whichever of exporter and journalctl is killed, and when.
     """
     chance = random.Random(7)  # noqa: S311 - the same each time
-    flags = (f"--input.journal-directory={directory}", f"--state.file={tmp_path / 'state'}")
-    say(directory / "a.journal", [0])
+    flags = (f"--input.journal-directory={journal_directory}", f"--state.file={tmp_path / 'state'}")
+    say(journal_directory / "a.journal", [0])
     written = 1
     for turn in range(8):
         exporter = Exporter(tmp_path, *flags, "--input.from=beginning")
@@ -113,12 +104,15 @@ def test_kill(tmp_path: Path, directory: Path, exporters: list[Exporter]) -> Non
         exporter.serve()
         for _ in range(chance.randrange(3)):
             count = chance.randrange(1, 40)
-            say(directory / f"{chance.randrange(2)}.journal", range(written, written + count))
+            say(
+                journal_directory / f"{chance.randrange(2)}.journal",
+                range(written, written + count),
+            )
             written += count
         if turn % 2:
             for number in exporter.children():
                 os.kill(number, signal.SIGKILL)
-            say(directory / "a.journal", [written])
+            say(journal_directory / "a.journal", [written])
             written += 1
         if chance.random() < 0.5:
             wait_for_total(exporter, written)
@@ -132,19 +126,19 @@ def test_kill(tmp_path: Path, directory: Path, exporters: list[Exporter]) -> Non
     assert [] == [line for line in exporters[-1].lines if "lost" in line]
 
 
-def test_live(tmp_path: Path, directory: Path, exporters: list[Exporter]) -> None:
+def test_live(tmp_path: Path, journal_directory: Path, exporters: list[Exporter]) -> None:
     """
     What is written shows, SIGHUP begins with another journalctl, and the end leaves none behind.
     """
-    say(directory / "a.journal", [0])
-    exporter = Exporter(tmp_path, f"--input.journal-directory={directory}").serve()
+    say(journal_directory / "a.journal", [0])
+    exporter = Exporter(tmp_path, f"--input.journal-directory={journal_directory}").serve()
     exporters.append(exporter)
-    say(directory / "a.journal", [1, 2])
+    say(journal_directory / "a.journal", [1, 2])
     wait_until(lambda: exporter.total(ENDED) == 2)
     (first,) = exporter.children()
     exporter.send(signal.SIGHUP)
     exporter.hear("reloading")
-    say(directory / "a.journal", [3])
+    say(journal_directory / "a.journal", [3])
     wait_until(lambda: exporter.total(ENDED) == 3)
     (second,) = exporter.children()
 
@@ -181,22 +175,24 @@ def test_denied(tmp_path: Path, exporters: list[Exporter], monkeypatch: pytest.M
     assert "not permitted to read the journal" in "".join(exporter.lines)
 
 
-def test_chosen(tmp_path: Path, exporters: list[Exporter], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chosen(
+    tmp_path: Path,
+    journal_directory: Path,
+    exporters: list[Exporter],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """
     Without a log file, whatever is in /var/log, the journal is followed if it has entries.
     """
-    require("journalctl", "systemd")
-    directory = tmp_path / "journal"
-    directory.mkdir()
     machine = read_machine_id().encode()
 
     def write(number: int) -> None:
         entry = write_entry(number, SAID % number, _MACHINE_ID=machine)
-        append(directory / "a.journal", [entry])
+        append(journal_directory / "a.journal", [entry])
 
     write(0)
     real = require("journalctl", "systemd")
-    script = f'exec {real} --directory={directory} "$@"'
+    script = f'exec {real} --directory={journal_directory} "$@"'
     monkeypatch.setenv("PATH", install(tmp_path, script)["PATH"])
     exporter = Exporter(tmp_path, before=[sys.executable, "-c", WITHOUT_LOGS])
     exporters.append(exporter)
