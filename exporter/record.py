@@ -60,8 +60,6 @@ HOST = rb"(?>[^\s:\[\]]++ |(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]*+(?>%\w++|) |
 # journalctl -o with-unit names the unit instead of the program.
 UNIT_SUFFIX = b".service"
 
-UNITLESS = frozenset(("own", "rfc5424"))
-"""Dialects that journalctl does not write."""
 
 # RFC 5424, 6.3: "-" or elements whose values escape '"', '\' and ']'.
 STRUCTURED_DATA = rb'(?>-|(?:\[(?>(?:[^\]"\\]|"(?>(?:[^"\\]|\\.)*)")*)\])+)'
@@ -307,7 +305,7 @@ class Grammar:
             match = pattern.fullmatch(line)
             if match:
                 stamp, host, program, pid, message = match.groups(b"")
-                name = program.removesuffix(UNIT_SUFFIX) if dialect not in UNITLESS else program
+                name = program.removesuffix(UNIT_SUFFIX) if dialect == "full" else program
                 ours = bool({program, name} & self._programs)
                 ours = ours or (dialect == "own" and not program)
                 return Line(dialect, stamp, host.rstrip(), program, pid, message if ours else None)

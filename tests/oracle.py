@@ -14,7 +14,7 @@ from dialects import entries
 Numbers = Counter[tuple[str, ...]]
 
 SYSLOG = re.compile(
-    rb"[^\[\]]{14,60} milter-manager(?:-process-launcher)?\[\d+\]: ?(.*)", re.DOTALL
+    rb"[^\[\]]{14,60} milter-manager(?:-process-launcher|\.service)?\[\d+\]: ?(.*)", re.DOTALL
 )
 RFC5424 = re.compile(rb"<\d+>1 \S+ \S+ milter-manager \d+ - - +(.*)", re.DOTALL)
 OWN = re.compile(

@@ -19,23 +19,25 @@ from pathlib import Path
 from exporter.counting import Counting
 from exporter.logtool.sources import STANDARD_INPUT, Source
 from exporter.recognise import Recogniser
-from exporter.record import ISO, TRADITIONAL, Grammar
+from exporter.record import FULL, ISO, TRADITIONAL, UNIX, Grammar
 from exporter.stamp import read_stamp
 from exporter.tally import Tally
 
 # What stands before a time: syslog's PRI with the version of RFC 5424, or the own file's items.
 HEAD = rb"(?><\d{1,3}>(?>1 |)|(?>\[[a-z|]++\]|)(?>\[[\w-]*+\](?=\[)|)\[|)"
-DAY = rb"(?>[A-Z][a-z][a-z] [ \d]\d \d\d|\d{4}-\d\d-\d\d[T ]\d\d)"
-STAMP = re.compile(rb"\n" + HEAD + rb"(" + TRADITIONAL + rb"|" + ISO + rb")")
+DAY = rb"(?>[A-Z][a-z][a-z] [ \d]\d \d\d|(?>[A-Z][a-z][a-z] |)\d{4}-\d\d-\d\d[T ]\d\d)"
+STAMP = re.compile(rb"\n" + HEAD + rb"(" + rb"|".join((TRADITIONAL, ISO, FULL, UNIX)) + rb")")
 
 
-def runs_of(clock: bytes) -> re.Pattern[bytes]:
+def runs_of(clock: bytes, unix: int) -> re.Pattern[bytes]:
     """
     Make the pattern of neighbouring lines whose stamps agree in their first bytes.
 
+    `unix` is by how many of its ten digits a number of seconds has to agree.
+
     One step for thousands of lines: it takes about a seventh of the time that counting does.
     """
-    digits = DAY + clock
+    digits = rb"(?>" + DAY + clock + rb"|\d{%d}(?=\d{%d}\.\d{6} ))" % (unix, 10 - unix)
     going_on = rb"(?>\n(?:" + HEAD + rb"(?P=digits)|(?!" + HEAD + digits + rb")).*+)"
     return re.compile(rb"\n" + HEAD + rb"(?P<digits>" + digits + rb").*+(?>" + going_on + rb"*)")
 
@@ -45,10 +47,10 @@ MINUTE = 60
 TEN_MINUTES = 600
 HOUR = 3600
 RUNS = {
-    SECOND: runs_of(rb":\d\d:\d\d"),
-    MINUTE: runs_of(rb":\d\d"),
-    TEN_MINUTES: runs_of(rb":\d"),
-    HOUR: runs_of(rb""),
+    SECOND: runs_of(rb":\d\d:\d\d", 10),
+    MINUTE: runs_of(rb":\d\d", 9),
+    TEN_MINUTES: runs_of(rb":\d", 8),
+    HOUR: runs_of(rb"", 7),
 }
 
 
