@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from journals import install
+from running import wait_until
 from structlog.testing import capture_logs
 
 from exporter.catalogue import load_catalogue
@@ -17,6 +19,7 @@ from exporter.config import STANDARD_INPUT
 from exporter.counting import Counting
 from exporter.generation import CHUNK_BYTES, LINE_BYTES
 from exporter.input import Input
+from exporter.journal import Journal
 from exporter.logfile import GRACE_SECONDS, LogFile
 from exporter.milters import MilterNames
 from exporter.pipe import Pipe
@@ -266,6 +269,36 @@ def test_standard_input_has_no_name(
     counted.input.logfile = Pipe(STANDARD_INPUT)
 
     assert not counted.input.is_other
+
+
+def test_format_that_is_no_log(path: Path, counted: Counted) -> None:
+    """
+    A format of journalctl that has no lines is named, once.
+    """
+    append(path, b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1\n")
+    with capture_logs() as said:
+        counted.read()
+        append(path, b"MESSAGE=a\n")
+        counted.read()
+
+    assert ["journalctl --output=export"] == [line["format"] for line in said if "format" in line]
+
+
+def test_remedy_of_the_journal(tmp_path: Path, counted: Counted) -> None:
+    """
+    Where the journal may not be read it is a group that is missing.
+    """
+    script = "echo No files were opened due to insufficient permissions. >&2; exit 1"
+    journal = Journal(["x"], from_beginning=True, environ=install(tmp_path, script))
+    counted.input.logfile = journal
+
+    def is_refused() -> bool:
+        counted.read()
+        return bool(counted.input.problem)
+
+    wait_until(is_refused)
+
+    assert "systemd-journal" == (counted.input.remedy and counted.input.remedy.group)
 
 
 def test_overlong(path: Path, counted: Counted) -> None:

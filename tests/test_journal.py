@@ -627,6 +627,17 @@ def test_moved(journal_directory: Path, readers: Readers) -> None:
     assert [] == second.journal.notes
 
 
+def test_gone_among_its_like(readers: Readers, tmp_path: Path) -> None:
+    """
+    Where all that is left is of the place's microsecond, and none is it, the place is gone.
+    """
+    mark = Mark(0, 0, 0, "", "", cursor=f"{cursor(2)}0")
+    reader = readers.make(mark, prints(tmp_path, [export(b"one", 2)]))
+    reader.wait(1)
+
+    assert reader.has_lost("going on at the next entry left")
+
+
 def test_directory_made_anew(journal_directory: Path, readers: Readers) -> None:
     """
     A directory that is removed and made anew is followed, from the place that was reached.

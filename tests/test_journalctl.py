@@ -126,3 +126,22 @@ def test_settings(tmp_path: Path) -> None:
     assert b"C --follow A=b c\n" == read_all(child)
 
     child.end()
+
+
+def test_complaints_without_end(tmp_path: Path) -> None:
+    """
+    Who complains faster than anybody can listen holds nobody up, and is heard to the end.
+    """
+    script = "head -c 1000000 /dev/zero | tr '\\0' x >&2; echo done; exec sleep 600"
+    child = Journalctl([], {**os.environ, "PATH": f"{install(tmp_path, script)['PATH']}:/usr/bin"})
+    reads = []
+
+    def is_done() -> bool:
+        reads.append(child.read())
+        return bool(reads[-1])
+
+    wait_until(is_done)
+    child.kill()
+
+    assert b"done\n" == reads[-1]
+    assert 1_000_000 / (journalctl.MOST_COMPLAINTS * journalctl.COMPLAINT_BYTES) < len(reads) + 1
