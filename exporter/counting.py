@@ -10,7 +10,7 @@ Does no I/O and holds no numbers beyond one chunk.
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from exporter.catalogue import OTHER
@@ -19,6 +19,7 @@ from exporter.entry import read_entry, write_line
 from exporter.mailchecks import MOST_BYTES, READERS, Check, find_checks
 from exporter.recognise import (
     HEADER,
+    LONGEST_SECONDS,
     Reading,
     Recogniser,
     read_elapsed,
@@ -30,6 +31,7 @@ from exporter.record import (
     SYSLOG_SEVERITIES,
     Grammar,
     Parts,
+    Row,
     read_message,
     stamp_dialect,
     stamp_level,
@@ -40,6 +42,8 @@ from exporter.tally import Additions, Key, Tally
 MEMO_ENTRIES = 4096
 MEMO_TEXT_BYTES = 512
 MARK = b"[statistics] "
+MOST_VALUE_BYTES = 760
+"""Shorter than what syslog cuts (`record.CUT_LENGTHS`), the header's name and its signs aside."""
 FINISHED_TAGS = (b"[sessions][finished]", MARK + b"[sessions][finished]")
 ANY_TEXT = b"\n"
 """Stands for the text in a key that does not depend on it; no line holds a newline."""
@@ -65,6 +69,16 @@ class Effect:
     milter: str = ""
     header: str = ""
     """Of a header whose value says something of the mail."""
+
+
+@dataclass(slots=True)
+class Kind:
+    """
+    The rows of one kind since the last `_flush`.
+    """
+
+    effect: Effect
+    texts: list[bytes] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -138,9 +152,10 @@ class Counting:
         self._by_level: set[RowKey] = set()
         self._memo: dict[RowKey, Effect] = {}
         self._by_tags: set[bytes] = set()
-        # Rows since the last `_flush`, each with its header's value; each key is in the memo.
-        self._rows: dict[RowKey, list[bytes]] = {}
-        self._timed: list[tuple[RowKey, bytes, bytes, bytes]] = []
+        # Rows since the last `_flush`: by what the memo knows them by, and by how they look.
+        self._kinds: dict[RowKey, Kind] = {}
+        self._known: dict[RowKey, Kind] = {}
+        self._timed: list[tuple[Kind, bytes, bytes, bytes]] = []
         self._finished: list[tuple[bytes, bytes, int]] = []
         self._stamps: dict[bytes, float | None] = {}
         self._additions = Additions(file)
@@ -228,12 +243,13 @@ class Counting:
         """
         Count what the fast pattern finds: this loop is where the time goes.
         """
-        additions, known, timed = self._additions, self._rows, self._timed
+        additions, known, timed = self._additions, self._known, self._timed
         heard, by_tags, finished = additions.heard, self._by_tags, self._finished
         rows = self._grammar.find_rows(chunk)
-        for stamp, pid, tags, header, value, elapsed, id_, text, message, line in rows:
+        for row in rows:
+            stamp, pid, tags, header, elapsed, id_, text = row
             if not tags:
-                self._add_unsure(stamp, pid, message, line)
+                self._add_unsure(stamp, pid, text)
                 continue
             heard[pid] = additions.last = stamp
             if self._open:
@@ -246,14 +262,12 @@ class Counting:
                     finished.append((pid, text, 1))
             else:
                 key = (tags, header, text)
-            # A list to add to: hashing the key once instead of thrice is a tenth of this loop.
-            values = known.get(key)
-            if values:
-                values.append(value)
-            else:
-                self._add_new(key, value, elapsed, stamp, pid)
-            if elapsed:
-                timed.append((key, elapsed, id_, stamp))
+            kind = known.get(key) or self._add_new(key, row)
+            if kind:
+                # A list to add to: hashing the key once instead of thrice is a tenth of this loop.
+                kind.texts.append(text)
+                if elapsed:
+                    timed.append((kind, elapsed, id_, stamp))
         self._flush()
         self._add_foreign(chunk.count(b"\n") - len(rows))
 
@@ -264,35 +278,39 @@ class Counting:
         if lines:
             self._additions.count(("lines", "foreign"), lines)
 
-    def _add_new(self, key: RowKey, value: bytes, elapsed: bytes, stamp: bytes, pid: bytes) -> None:
+    def _add_new(self, look: RowKey, row: Row) -> Kind | None:
         """
-        Count a row that is the first of its kind in the chunk.
+        Say of what kind a row is that looks like none before in the chunk; None once it is counted.
         """
-        tags, header, text = key
-        if key not in self._memo:
+        stamp, pid, tags, header, elapsed, _, text = row
+        key = _without_value(look)
+        effect = self._memo.get(key)
+        if effect is None:
             parts = _row_parts(key, elapsed)
             if self._is_by_level(key, parts):
-                self._raise(self._recognise(parts, stamp_level(stamp)), parts, stamp, pid)
-                return
+                self._add_parts(parts, stamp, pid)
+                return None
             reading = self._recognise(parts)
             if not elapsed and _decided_by_tags(reading):
                 self._by_tags.add(tags)
-                key = (tags, header, ANY_TEXT)
-                if tags in FINISHED_TAGS and text != ANY_TEXT:
+                if tags in FINISHED_TAGS and look[2] != ANY_TEXT:
                     self._finished.append((pid, text, 1))
+                look = key = (tags, header, ANY_TEXT)
             elif not elapsed and _read_alone(reading, parts):
                 self._raise(reading, parts, stamp, pid)
-                return
-            self._remember(key, reading)
-        self._rows.setdefault(key, []).append(value)
+                return None
+            effect = self._remember(key, reading)
+        kind = self._known[look] = self._kinds.setdefault(key, Kind(effect))
+        return kind
 
-    def _add_unsure(self, stamp: bytes, pid: bytes, message: bytes, line: bytes) -> None:
+    def _add_unsure(self, stamp: bytes, pid: bytes, text: bytes) -> None:
         """
         Count, the readable way, a row that the fast pattern was not sure of.
         """
         if stamp:
-            self._add_message(message, stamp, pid)
+            self._add_message(text, stamp, pid)
             return
+        line = text
         read = self._grammar.read_line(line)
         if read and read.message is None:
             self._additions.count(("lines", "foreign"))
@@ -446,24 +464,41 @@ class Counting:
         """
         Add what was counted by key, and the values that lines carried, in the log's order.
         """
-        for row_key, values in self._rows.items():
-            effect, times = self._memo[row_key], len(values)
+        for (tags, _, _), kind in self._kinds.items():
+            effect, times = kind.effect, len(kind.texts)
             for key in effect.keys:
                 self._additions.count(key, times)
             if effect.header:
-                self._add_checks(effect, row_key[2], values)
+                self._add_checks(effect, kind.texts)
             if effect.unknown:
-                self._recogniser.unknown_tags.count(row_key[0].removeprefix(MARK), times)
-        for row_key, elapsed, id_, stamp in self._timed:
-            effect_of_time = self._memo.get(row_key)  # none of a row that was read by itself
-            histogram = effect_of_time.histogram if effect_of_time else None
-            if histogram:
-                self._observe(histogram, elapsed, id_, stamp, 1)
+                self._recogniser.unknown_tags.count(tags.removeprefix(MARK), times)
+        if self._timed:
+            self._add_times()
         if self._finished:
             self._add_finished()
-        self._rows.clear()
+        self._kinds.clear()
+        self._known.clear()
         self._timed.clear()
         self._finished.clear()
+
+    def _add_times(self) -> None:
+        """
+        Add the durations that lines carried.
+        """
+        observations = self._additions.observations
+        for kind, elapsed, id_, stamp in self._timed:
+            histogram = kind.effect.histogram
+            if not histogram:
+                continue
+            # What the fast pattern takes for a time, `float` reads as `read_elapsed` does.
+            try:
+                seconds = float(elapsed)
+            except ValueError:
+                seconds = -1.0
+            if 0.0 <= seconds < LONGEST_SECONDS:
+                observations.append((histogram, seconds, id_, stamp, 1))
+            else:
+                self._observe(histogram, elapsed, id_, stamp, 1)
 
     def _add_finished(self) -> None:
         """
@@ -479,14 +514,13 @@ class Counting:
             sessions += since_last * times
         self._additions.count(("sessions_finished",), sessions)
 
-    def _add_checks(self, effect: Effect, text: bytes, values: list[bytes]) -> None:
+    def _add_checks(self, effect: Effect, texts: list[bytes]) -> None:
         """
         Add what the values of a child's header say of the mails.
         """
         found: Counter[tuple[Check, ...]] = Counter()
-        for value, times in Counter(values).items():
-            # A value may hold ">: " too; the name stands behind the last.
-            found[find_checks(effect.header, split_value(value + b":" + text))] += times
+        for text, times in Counter(texts).items():
+            found[find_checks(effect.header, split_value(text[1:]))] += times
         for checks, times in found.items():
             for key in check_counters_of(effect.milter, checks):
                 self._additions.count(key, times)
@@ -504,6 +538,18 @@ def write_lines(chunk: bytes) -> bytes:
     lines = chunk.split(b"\n")  # an empty one in front
     entries = ((line, read_entry(line)) for line in lines)
     return b"\n".join([write_line(entry) if entry else line for line, entry in entries])
+
+
+def _without_value(row: RowKey) -> RowKey:
+    """
+    Leave out the value of a header, of which few matter, where it is sure to be whole.
+    """
+    tags, header, text = row
+    if len(text) > MOST_VALUE_BYTES or not header or header == ELAPSED:
+        return row
+    # A value may hold ">: " too; the name stands behind the last.
+    _, found, name = text.rpartition(b">: ")
+    return (tags, header, b" " + name) if found else row
 
 
 def _row_parts(key: RowKey, elapsed: bytes) -> Parts:

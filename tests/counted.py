@@ -27,10 +27,7 @@ class ReadableGrammar(Grammar):
         Hand every line over whole.
         """
         return (
-            [
-                Row(b"", b"", b"", b"", b"", b"", b"", b"", b"", line)
-                for line in chunk[1:].split(b"\n")
-            ]
+            [Row(b"", b"", b"", b"", b"", b"", line) for line in chunk[1:].split(b"\n")]
             if chunk
             else []
         )

@@ -19,6 +19,7 @@ from exporter.tally import Exemplar, Snapshot
 SYSLOG_START = b"Nov 22 22:07:33 vm milter-manager[509]: "
 OWN_START = b"[2026-11-22T22:04:44.591879Z]: "
 ENDED = "[milter][end][{last_state}][{status}][{elapsed}]"
+HEADED_BY_NO_NAME = SYSLOG_START + b"[milter][header][add](5): <X-A>=<b>:"
 HEADED = "[milter][header][add]"
 HEAD = b"Nov 22 22:07:33 vm milter-manager[7]: "
 
@@ -59,6 +60,26 @@ def timed(snapshot: Snapshot) -> tuple[object, ...]:
 @example([b"[warning][2026-11-22T22:07:33Z]: [milter-core] x"], b"")
 @example([b"[error][2026-11-22T22:07:33Z]: [moon] x"], b"")
 @example([SYSLOG_START + b"[moon][0.1](5)"], b"")
+@example([SYSLOG_START + b"[statistics] [moon][0.1](5)"], b"")
+@example([SYSLOG_START + b"[sessions][finished]" + e for e in (b" 1(+1) 0", b"(5): <a>=<b>")], b"")
+@example([SYSLOG_START + b"[milter][header][add](5): <X-A>=<b>: " + b"n" * 90] * 2, b"")
+@example([SYSLOG_START + b"[milter][header][add](5): <X-A>=<>: n>: m", HEADED_BY_NO_NAME] * 2, b"")
+@example(
+    [
+        SYSLOG_START + b"[milter][header][add](5): <X-Spam>=<%s>: m%d" % (b"y" * n, n)
+        for n in range(740, 860, 5)
+    ],
+    b"",
+)
+@example([SYSLOG_START + b"[milter][header][add][0.5](5): <X-Spam>=<Yes>: raw"], b"")
+@example([SYSLOG_START + b"[a][b][c][d][e][f](5): g", SYSLOG_START + b"[a][b]c[d](5)"], b"")
+@example(
+    [
+        SYSLOG_START + b"[session][end][helo][pass][%s](5)" % e
+        for e in (b"-0.5", b"1-2", b"1.e-3", b"1e9", b"1e400", b"0.1", b"0.2", b"0.1")
+    ],
+    b"",
+)
 @example([SYSLOG_START + b"[5] [statistics] [client][error][accept] x"], b"")
 @example(
     [

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from counted import FAST
+from counted import FAST, PROGRAMS
 from dialects import BARE, DIALECTS, OWN, SYSLOG, Said, priority
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,6 +16,8 @@ from lines import line, logs
 
 import exporter
 from exporter.record import (
+    LEARN_BYTES,
+    MOST_LEARNED,
     Grammar,
     Line,
     Parts,
@@ -323,15 +325,88 @@ def test_rows() -> None:
     )
     expected = [
         Row(TRADITIONAL, b"509", b"[statistics] [session][end][end-of-message][reject]",
-            b"", b"", b"0.056374", b"1", b"", b"", b""),
-        Row(TRADITIONAL, b"510", b"[leader][error]", b"", b"", b"", b"", b" text", b"", b""),
-        Row(TRADITIONAL, b"510", b"[milter][header][add]", b"X-A", b"b>", b"", b"", b" raw", b"",
-            b""),
-        Row(TRADITIONAL, b"510", b"", b"", b"", b"", b"", b"", b"RuntimeError: boom", b""),
-        Row(b"", b"", b"", b"", b"", b"", b"", b"", b"", b"no stamp"),
+            b"", b"0.056374", b"1", b""),
+        Row(TRADITIONAL, b"510", b"[leader][error]", b"", b"", b"", b" text"),
+        Row(TRADITIONAL, b"510", b"[milter][header][add]", b"X-A", b"", b"", b"<b>: raw"),
+        Row(TRADITIONAL, b"510", b"", b"", b"", b"", b"RuntimeError: boom"),
+        Row(b"", b"", b"", b"", b"", b"", b"no stamp"),
     ]  # fmt: skip
 
     assert expected == FAST.find_rows(chunk)
+
+
+OPENINGS = (
+    b"Nov 22 22:07:33 vm ",
+    b"Nov  2 22:07:33.019 mail.example.net ",
+    b"2026-11-22T22:07:33.019444+00:00 mail-1 ",
+    b"2021-06-28 16:16:13,4302 vm ",
+)
+"""What many lines may begin with: of two dialects, each with its two ways to write the day."""
+
+
+def learned(*openings: bytes) -> Grammar:
+    """
+    Make a grammar that has read long logs whose lines begin so.
+    """
+    grammar = Grammar(PROGRAMS)
+    for opening in openings:
+        foreign = b"\n" + opening + b"x: y" * 1000
+        for _ in range(2):
+            grammar.find_rows(foreign * (LEARN_BYTES // len(foreign) + 1))
+    return grammar
+
+
+LEARNED = learned(*OPENINGS)
+UNLEARNED = Grammar(PROGRAMS)
+
+
+def test_learns() -> None:
+    """
+    A pattern is made for what a long log's lines begin with, and only for a few such logs.
+    """
+    few = Grammar(PROGRAMS)
+    few.find_rows(b"\n" + OPENINGS[0])
+    many = learned(*(b"Nov 22 22:07:33 host%d " % i for i in range(MOST_LEARNED + 3)))
+    for i in range(MOST_LEARNED + 3):
+        many.find_rows(b"\nNov 22 22:07:33 new%d x" % i)
+
+    assert ([], 4, MOST_LEARNED) == (
+        list(few.learned), len(LEARNED.learned), len(many.learned),
+    )  # fmt: skip
+    assert len(many.unlearned) <= MOST_LEARNED
+
+
+@pytest.mark.parametrize("opening", OPENINGS)
+def test_learned_openings(opening: bytes) -> None:
+    """
+    What was learnt changes no row: of lines that begin so, that begin nearly so, and of others.
+    """
+    day, host = opening[:7], opening.split()[-1]
+    said = b"milter-manager[509]: [statistics] " + ENDED
+    stamp = opening.removesuffix(host + b" ")
+    lines = (
+        opening + said, opening + b"postfix/smtpd[1]: " + said, opening + opening + said,
+        stamp + said, stamp + host + said, stamp + b"other " + said, stamp + host + b":1 " + said,
+        stamp + b"::1 " + said, stamp.rstrip() + said, opening[1:] + said, day + said,
+        stamp.replace(b":07", b":7") + host + b" " + said, opening.upper() + said, opening, stamp,
+        opening.replace(b"22:07", b"23:08") + b"milter-manager: text", b"", said,
+        *(other + said for other in OPENINGS),
+    )  # fmt: skip
+    chunk = b"\n" + b"\n".join((opening + b"x: y", *lines))
+
+    assert opening.split()[-1] + b" " in {key[-1] for key in LEARNED.learned}
+    assert Grammar(PROGRAMS).find_rows(chunk) == LEARNED.find_rows(chunk)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(OPENINGS), logs)
+def test_learned_any(opening: bytes, texts: list[bytes]) -> None:
+    """
+    What was learnt changes no row of any log.
+    """
+    chunk = b"\n" + b"\n".join((opening + b"x: y", *texts))
+
+    assert UNLEARNED.find_rows(chunk) == LEARNED.find_rows(chunk)
 
 
 @settings(max_examples=300, deadline=None)
@@ -365,7 +440,7 @@ def test_rows_are_ours(texts: list[bytes]) -> None:
     The lines that the fast pattern leaves out are those of other programs, no more and no fewer.
     """
     rows = [Row(*row) for row in FAST.find_rows(b"".join(b"\n" + text for text in texts))]
-    handed_over = [row.line for row in rows if not row.stamp]
+    handed_over = [row.text for row in rows if not row.stamp]
     foreign = [
         text
         for text in texts
@@ -405,6 +480,7 @@ def test_linear(hard: bytes, dialect: str) -> None:
     text = DIALECTS[dialect](Said(MOMENT, 509, "error", hard))
     began = time.process_time()
     FAST.find_rows(b"\n" + text)
+    LEARNED.find_rows(b"\n" + OPENINGS[0] + b"x: y\n" + text)
     read = FAST.read_line(text)
     read_message(read.message if read and read.message else text)
 
