@@ -6,6 +6,7 @@ Environment and clocks are dealt with here and nowhere deeper; signals come by w
 """
 
 import errno
+import gc
 import math
 import os
 import sys
@@ -47,6 +48,10 @@ POLL_SECONDS = 1.0
 
 AWAY_SECONDS = 60.0
 """How long the journal does not replace a log that was followed: it may be away for a rotation."""
+
+SWITCH_SECONDS = 0.0005
+"""How long a scrape may compute while the reader waits, each time that one of its system calls
+returns; with Python's 5 ms a scrape of 30 milters stalled the reader for 42 ms."""
 
 CANDIDATES = (
     Path("/var/log/mail.log"),
@@ -147,8 +152,7 @@ class Daemon:
             if self.lifecycle.take_reload(now):
                 self._reload()
                 looked = float("-inf")
-            # Not by the clock alone: the journal may be answering.
-            if now - looked >= POLL_SECONDS or (not self._inputs and self._awaited()):
+            if now - looked >= POLL_SECONDS or self._has_news():
                 looked = now
                 self._look_for_a_log(now)
                 self._watch_inputs()
@@ -157,12 +161,23 @@ class Daemon:
                     self._exchange(input_, now)
                 input_.read(now, self._keep_and_ask)
             self._keep_and_ask()
+            self._watch.pace(self._read_bytes(), now)
             self._tally.set(("last_read",), time.time())
             self._tell_ready()
             rest = self._rest(time.monotonic())
             if rest <= 0:
                 break
             self._wake.wait(min(POLL_SECONDS, self._notifier.ping_seconds, rest), self._awaited())
+
+    def _has_news(self) -> bool:
+        """
+        Say whether to look for logs at once: the journal may be answering, or a log be renamed.
+        """
+        asked = not self._inputs and self._awaited()
+        return bool(asked) or self._watch.is_stale
+
+    def _read_bytes(self) -> int:
+        return sum(input_.logfile.statistics.read_bytes for input_ in self._inputs)
 
     def _rest(self, now: float) -> float:
         """
@@ -428,6 +443,9 @@ def run(config: Config) -> int:
     """
     Run the daemon until SIGTERM or SIGINT; give its exit status.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     daemon = Daemon(config)
+    # What is there by now stays: looking through it for garbage takes 10 ms, in midst of a scrape.
+    gc.freeze()
     with daemon.lifecycle.handled():
         return daemon.run()

@@ -3,9 +3,11 @@ The daemon inside the test: which log it takes, when it is ready, how it is stop
 """
 
 import errno
+import gc
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -334,6 +336,62 @@ def test_events_wake(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPat
     wait_until(lambda: running.total(ENDED) == 1)
     running.daemon.lifecycle.stop()
     append(path, END)  # the timer would take its time here too
+
+
+def test_events_of_a_new_log(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    So is what is written after a rotation, line by line: the new log is watched at once.
+    """
+    path = tmp_path / "mail.log"
+    append(path, END)
+    monkeypatch.setattr(daemon, "POLL_SECONDS", DEADLINE_SECONDS * 10)
+    running = start(Config(keep_state=False, listen_addresses=LOCAL, input_files=(path,)))
+    wait_until(lambda: bool(running.lines("ready")))
+    path.rename(tmp_path / "mail.log.1")
+    for sessions in (1, 2, 3):
+        append(path, END)
+        wait_until(partial(running.has_ended, sessions))
+
+
+def test_pace(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The watch is told how much was read, so that it can let the lines of a busy log gather.
+    """
+    told: list[int] = []
+
+    def pace(_: Watch, read_bytes: int, now: float) -> None:
+        assert now <= time.monotonic()
+
+        told.append(read_bytes)
+
+    monkeypatch.setattr(Watch, "pace", pace)
+    path = tmp_path / "mail.log"
+    running = start(Config(keep_state=False, listen_addresses=LOCAL, input_files=(path,)))
+    wait_until(lambda: bool(running.lines("ready")))
+    for lines in (1, 3):
+        append(path, END * lines)
+    wait_until(partial(running.has_ended, 4))
+    wait_until(lambda: told[-1] == 4 * len(END))
+
+    assert 0 == told[0]
+
+
+def test_interpreter(config: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Neither a scrape nor a search for garbage in what never is any keeps the reader for long.
+    """
+    done: list[object] = []
+
+    def run(_: Daemon) -> int:
+        done.append("run")
+        return 0
+
+    monkeypatch.setattr(sys, "setswitchinterval", done.append)
+    monkeypatch.setattr(gc, "freeze", lambda: done.append("frozen"))
+    monkeypatch.setattr(Daemon, "run", run)
+
+    assert 0 == daemon.run(config)
+    assert [daemon.SWITCH_SECONDS, "frozen", "run"] == done
 
 
 def test_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
