@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from exporter.exposition import write_exposition
 from exporter.negotiate import LANGUAGES, accepts_gzip, choose_accept, choose_language
 from exporter.style import page_policy
 
@@ -119,7 +120,8 @@ class Site:
             return readiness
         encode, content_type = choose_encoder(choose_accept(headers.get("Accept", "")))
         names = parse_qs(query).get("name[]")
-        body = encode(self._registry.restricted_registry(names) if names else self._registry)
+        registry = self._registry.restricted_registry(names) if names else self._registry
+        body = write_exposition(registry, encode, content_type)
         vary = ("Vary", "Accept, Accept-Encoding")
         if not accepts_gzip(headers.get("Accept-Encoding", "")):
             return Response(HTTPStatus.OK, body, content_type, (vary,))
