@@ -1,24 +1,44 @@
 """
-Seconds from the start of the exporter to its first successful scrape, beside `python -c pass`.
+Seconds from the start of the exporter to its first successful scrape, beside what it must import.
 
     python benchmarks/start.py [--rounds N]
 
 The exporter reads tests/data/sample.log from its beginning and keeps a state, as it does on a
-server.  The two take turns and the best round of each counts: the machine may be noisy.
+server.  Beside it: Python for nothing, Python importing prometheus_client, watchdog and structlog,
+`--help` and `--version`.  They take turns and the best round of each counts: the machine may be
+noisy.  Imports come from compiled files, as they do from an installed package.
 """
 
 import argparse
 import http.client
+import os
+import resource
 import socket
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+from figures import Figure, show
+
 SAMPLE = Path(__file__).resolve().parent.parent / "tests" / "data" / "sample.log"
 DEADLINE_SECONDS = 30.0
+REQUIRED = "import prometheus_client, watchdog.observers, structlog"
+SERVER = ("exporter.daemon", "exporter.web", "tornado", "prometheus_client", "watchdog", "msgspec")
+"""What no `--help` needs."""
+IMPORTED = f"""
+import sys
+from contextlib import suppress
+from exporter.cli import main
+with suppress(SystemExit):
+    main(sys.argv[1:])
+print(*(name for name in {SERVER!r} if name in sys.modules), file=sys.stderr)
+"""
+COMPILING = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+"""Else each start would compile everything anew."""
 
 
 def free_port() -> int:
@@ -54,7 +74,7 @@ def time_exporter() -> float:
             *(f"--web.listen-address=127.0.0.1:{port}", f"--state.file={directory}/state"),
         ]
         start = time.perf_counter()
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL, env=COMPILING) as process:
             try:
                 while not scrape(port):
                     assert time.perf_counter() - start < DEADLINE_SECONDS, "never served"  # noqa: S101
@@ -64,26 +84,80 @@ def time_exporter() -> float:
                 process.terminate()
 
 
-def time_python() -> float:
+def time_python(*arguments: str) -> float:
     """
-    Start Python for nothing.
+    Run Python.
     """
     start = time.perf_counter()
-    subprocess.run([sys.executable, "-c", "pass"], check=True)
+    command = [sys.executable, *arguments]
+    subprocess.run(command, check=True, env=COMPILING, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
+
+
+def cpu_of(flag: str) -> float:
+    """
+    Run the exporter for a flag that only prints something; give its CPU seconds.
+
+    They are closer to each other than the clock can tell on a busy machine.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    time_python("-m", "exporter", flag)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def server_parts(flag: str) -> list[str]:
+    """
+    Name what of the server a flag imports that only prints something.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTED, flag],
+        check=True,
+        env=COMPILING,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    return done.stderr.decode().split()
+
+
+def figures(rounds: int) -> Iterator[Figure]:
+    """
+    Measure all of it.
+    """
+    times = [
+        (
+            time_python("-c", "pass"),
+            time_python("-c", REQUIRED),
+            min(cpu_of("--help") for _ in range(3)),
+            min(cpu_of("--version") for _ in range(3)),
+            time_exporter(),
+        )
+        for _ in range(rounds)
+    ]
+    python, required, help_, version, exporter = (
+        1e3 * min(column) for column in zip(*times, strict=True)
+    )
+    yield Figure("start: python -c pass", python, "ms")
+    yield Figure(f"start: {REQUIRED}", required, "ms")
+    yield Figure("start: exporter, to the first scrape", exporter, "ms")
+    ratio = exporter / required
+    yield Figure("start: that / those imports", ratio, "times", at_most=3, limit=6)
+    yield Figure("start: --help, CPU", help_, "ms")
+    yield Figure("start: --version, CPU", version, "ms")
+    # No slower: what is left over is noise.
+    yield Figure("start: --help / --version", help_ / version, "times", at_most=1.1, limit=2)
+    for flag in ("--help", "--version"):
+        parts = len(server_parts(flag))
+        yield Figure(f"start: parts of the server that {flag} imports", parts, at_most=0, limit=0)
 
 
 def main() -> None:
     """
-    Print both, and their ratio.
+    Print it.
     """
     parser = argparse.ArgumentParser(description="Time the start of the exporter.")
     parser.add_argument("--rounds", type=int, default=7, help="how often each is timed")
-    rounds = parser.parse_args().rounds
-    times = [(time_python(), time_exporter()) for _ in range(rounds)]
-    python, exporter = (min(column) for column in zip(*times, strict=True))
-    print(f"python -c pass              {python:6.3f} s")
-    print(f"start to first scrape       {exporter:6.3f} s  {exporter / python:6.1f} times as long")
+    show(figures(parser.parse_args().rounds))
 
 
 if __name__ == "__main__":
