@@ -144,9 +144,9 @@ def figures(seconds: float) -> Iterator[Figure]:
     yield Figure("live: mtail, 20,000 lines/s, latency p99", theirs["busy p99"], "ms")
     yield Figure("live: mtail, CPU beside 5,000 lines/s elsewhere", theirs["idle"], "% of one")
     ratio = theirs["quiet p50"] / ours["quiet p50"]
-    yield Figure("live: mtail's latency / ours, quiet p50", ratio, "times", at_least=20, limit=10)
+    yield Figure("live: mtail's latency / ours, quiet p50", ratio, "times", at_least=20, limit=5)
     ratio = theirs["busy cpu"] / ours["busy cpu"]
-    yield Figure("live: mtail's CPU for a line / ours", ratio, "times", at_least=5, limit=2.5)
+    yield Figure("live: mtail's CPU for a line / ours", ratio, "times", at_least=5, limit=2)
 
 
 def main() -> None:

@@ -28,7 +28,6 @@ from exporter.recognise import (
     split_value,
 )
 from exporter.record import (
-    SYSLOG_SEVERITIES,
     Grammar,
     Parts,
     Row,
@@ -49,8 +48,6 @@ ANY_TEXT = b"\n"
 """Stands for the text in a key that does not depend on it; no line holds a newline."""
 ELAPSED = b"\n"
 """Stands for the header name in the key of a line that carries a time."""
-
-SYSLOG_LEVELS = frozenset(SYSLOG_SEVERITIES)
 
 RowKey: TypeAlias = tuple[bytes, bytes, bytes]
 """Tags with their mark, header name, text."""
@@ -416,8 +413,7 @@ class Counting:
         """
         if key in self._by_level:
             return True
-        reading = self._recognise(parts)
-        if all(self._recognise(parts, level) == reading for level in SYSLOG_LEVELS):
+        if not self._recogniser.depends_on_level(parts):
             return False
         if len(self._by_level) < MEMO_ENTRIES:
             self._by_level.add(key)

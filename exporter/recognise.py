@@ -253,6 +253,18 @@ class Recogniser:
             level = message.level
         return self._read(message, match.words, match.unlisted, level, parts)
 
+    def depends_on_level(self, parts: Parts) -> bool:
+        """
+        Say whether what a line's stamp tells of the level may change what the message means.
+        """
+        if parts.marked:
+            return False
+        match = self._find(parts) if parts.tags else None
+        if match is None or len(match.messages) > 1:
+            return True
+        text = match.messages[0].text
+        return bool(text) and not parts.text.startswith(b" " + text.encode())
+
     def header_line(self, level: str, header: str) -> Reading:
         """
         Give the reading of a [milter][header][add] line whose milter is not known yet.

@@ -24,7 +24,7 @@ from exporter.recognise import (
     read_finished,
     read_memory,
 )
-from exporter.record import read_message, stamp_level
+from exporter.record import SYSLOG_SEVERITIES, read_message, stamp_level
 
 MOMENT = datetime(2026, 11, 22, 22, 7, 33, 19444, tzinfo=UTC)
 TAGS = {
@@ -536,3 +536,30 @@ def test_checks() -> None:
     ]
 
     assert [(("spam-flag", "yes"),), ()] == checks
+
+
+SAID_AT_ALL_LEVELS = [
+    *(sample.message for sample in SAMPLES),
+    *(b"[statistics] " + sample.message for sample in SAMPLES),
+    *(sample.message[: sample.message.rfind(b"]") + 1] + b" else" for sample in SAMPLES),
+    b"[no][such-tag] text",
+    b"no tags",
+]
+
+
+def test_depends_on_level() -> None:
+    """
+    Where a level may change what a message means it is known beforehand, and where not as well.
+    """
+    recogniser = Recogniser(load_catalogue(), MilterNames())
+    changing, asked = set(), set()
+    for message in SAID_AT_ALL_LEVELS:
+        parts = read_message(message)
+        readings = [recogniser.recognise(parts, level) for level in (None, *SYSLOG_SEVERITIES)]
+        changing |= {message} if any(one != readings[0] for one in readings) else set()
+        asked |= {message} if recogniser.depends_on_level(parts) else set()
+
+    assert changing <= asked
+    assert len(asked - changing) < len(SAMPLES) / 10
+    assert len(changing) > len(GLIB)
+    assert len(asked) < len(SAID_AT_ALL_LEVELS) / 2
