@@ -32,11 +32,11 @@ def machine(tmp_path: Path) -> Machine:
     ("limits", "person", "expected", "used"),
     [
         ((b"128", b"8192"), OWNER, "inotify", 2),
-        ((b"6", b"8192"), OWNER, "inotify", 2),
-        ((b"5", b"8192"), OWNER, "inotify_full", 2),
-        ((b"5", b"8192"), STRANGER, "inotify", 0),
-        ((b"5", b"8192"), SERVICE, "inotify", 0),
-        ((b"128", b"2"), SERVICE, "inotify_full", 0),
+        ((b"3", b"8192"), OWNER, "inotify", 2),
+        ((b"2", b"8192"), OWNER, "inotify_full", 2),
+        ((b"1", b"8192"), STRANGER, "inotify", 0),
+        ((b"1", b"8192"), SERVICE, "inotify", 0),
+        ((b"128", b"3"), SERVICE, "inotify_full", 0),
     ],
 )
 def test_limits(

@@ -10,8 +10,8 @@ from exporter.logtool.checks.finding import Finding, Value
 from exporter.logtool.checks.system import Descriptor, System
 
 LIMITS = "/proc/sys/fs/inotify"
-NEEDED = 4
-"""Instances that a log and a link to it may take: one for each directory."""
+NEEDED_WATCHES = 4
+"""A log and its directory, and where it is a link what it points to.  Of instances one will do."""
 
 
 def check_inotify(
@@ -35,7 +35,7 @@ def check_inotify(
         "watches": watches,
         "user": person.name,
     }
-    full = mine + NEEDED > limit or watches < NEEDED
+    full = mine >= limit or watches < NEEDED_WATCHES
     yield Finding("inotify_full" if full else "inotify", values)
 
 
