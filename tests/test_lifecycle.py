@@ -404,6 +404,8 @@ def test_signals_before_it_begins(number: signal.Signals, expected: int) -> None
     While it is being loaded SIGINT ends it with status 130, and no traceback; SIGHUP does nothing.
     """
     code = (
+        # Who runs the tests in the background of a shell has SIGINT ignored.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import os, sys, types; from exporter import cli\n"
         "class Loading(types.ModuleType):\n"
         f"    def run(self, config): os.kill(os.getpid(), {number:d}); return 7\n"

@@ -278,7 +278,9 @@ def test_interrupted_import(tmp_path: Path) -> None:
     An interrupt that comes before the tool is imported ends it without a traceback.
     """
     (tmp_path / "rich.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
-    code = "import sys; sys.path.insert(0, sys.argv[1]); from exporter.logtool import __main__; "
+    # Who runs the tests in the background of a shell has SIGINT ignored.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "import sys; sys.path.insert(0, sys.argv[1]); from exporter.logtool import __main__; "
     result = subprocess.run(
         [sys.executable, "-c", f"{code}__main__.main()", tmp_path],
         capture_output=True,
