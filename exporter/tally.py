@@ -250,19 +250,22 @@ class Tally:
         """
         Add one by one, in the log's order: a sum of floats depends on it.
         """
-        newest: dict[tuple[Key, int], Observation] = {}
+        found: dict[Key, tuple[Histogram, dict[int, Observation]]] = {}
         for observation in observations:
             key, seconds, _, _, times = observation
-            histogram = self._histograms.get(key)
-            if histogram is None:
-                histogram = self._histograms[key] = self._new_histogram()
+            here = found.get(key)
+            if here is None:
+                histogram = self._histograms.setdefault(key, self._new_histogram())
+                here = found[key] = (histogram, {})
+            histogram, newest = here
             i = bisect_left(self.bounds, seconds)
             histogram.buckets[i] += times
             histogram.sum += seconds * times
-            newest[key, i] = observation
-        for (key, i), (_, seconds, id_, stamp, _) in newest.items():
-            exemplar = Exemplar(id_.decode("ascii"), seconds, read_stamp(stamp))
-            self._histograms[key].exemplars[i] = exemplar
+            newest[i] = observation
+        for histogram, newest in found.values():
+            for i, (_, seconds, id_, stamp, _) in newest.items():
+                exemplar = Exemplar(id_.decode("ascii"), seconds, read_stamp(stamp))
+                histogram.exemplars[i] = exemplar
 
     def _hear(self, additions: Additions, read_stamp: Callable[[bytes], float | None]) -> None:
         """

@@ -443,19 +443,27 @@ def test_garbage_elapsed(text: bytes) -> None:
     assert seconds is None or 0 <= seconds < float("inf")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (b" 29(+2) 3", (29, 2, 3)), (b" 0(+0) 0", (0, 0, 0)),
-        (b" 29(+2) 3 ", None), (b"29(+2) 3", None), (b" 29(2) 3", None), (b" 29(+-2) 3", None),
-        (b"", None), (b" 1", None), (b" " + b"9" * 5000 + b"(+1) 1", None),
-    ],
-)  # fmt: skip
-def test_finished(text: bytes, expected: tuple[int, int, int] | None) -> None:
+FINISHED = {
+    b" 29(+2) 3": (b"2", b"3"), b" 0(+0) 0": (b"0", b"0"), b" 1(+1) \xb2": (b"", b""),
+    **dict.fromkeys((b" 29(+2) 3 ", b"29(+2) 3", b" 29(2) 3", b" 29(+-2) 3"), (b"", b"")),
+    **dict.fromkeys((b"", b" 1", b" " + b"9" * 5000 + b"(+1) 1", b" 29(+2) 3\r"), (b"", b"")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", FINISHED)
+def test_finished(text: bytes) -> None:
     """
     The sessions of a process are three numbers, or nothing.
     """
-    assert expected == read_finished(text)
+    assert [FINISHED[text]] == read_finished([text])
+
+
+@given(st.lists(st.sampled_from(list(FINISHED)), min_size=1))
+def test_finished_together(texts: list[bytes]) -> None:
+    """
+    Each text is read by itself, whatever stands beside it.
+    """
+    assert [FINISHED[text] for text in texts] == read_finished(texts)
 
 
 @pytest.mark.parametrize(
