@@ -318,9 +318,9 @@ def total(exposition: bytes, name: str) -> float:
 
 def percentile(values: Sequence[float], share: float) -> float:
     """
-    Give the value that so large a share of them does not exceed.
+    Give the value that so large a share of them does not exceed; 0 of none.
     """
-    ranked = sorted(values)
+    ranked = sorted(values) or [0.0]
     return ranked[min(int(share * len(ranked)), len(ranked) - 1)]
 
 

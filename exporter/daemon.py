@@ -49,6 +49,9 @@ POLL_SECONDS = 1.0
 AWAY_SECONDS = 60.0
 """How long the journal does not replace a log that was followed: it may be away for a rotation."""
 
+PIPE_REST_SECONDS = 0.02
+"""Between two looks at a pipe that had something: else each line would take a turn."""
+
 SWITCH_SECONDS = 0.0005
 """How long a scrape may compute while the reader waits, each time that one of its system calls
 returns; with Python's 5 ms a scrape of 30 milters stalled the reader for 42 ms."""
@@ -92,6 +95,7 @@ class Daemon:
         self._watch = Watch(self._wake)
         self._watching: bool | None = None
         self._told = False
+        self._slept_at = 0
         self._started, self._began = time.time(), time.monotonic()
         self._ended: float | None = None
         self._barred: InputStatus | None = None
@@ -167,7 +171,17 @@ class Daemon:
             rest = self._rest(time.monotonic())
             if rest <= 0:
                 break
-            self._wake.wait(min(POLL_SECONDS, self._notifier.ping_seconds, rest), self._awaited())
+            self._sleep(min(POLL_SECONDS, self._notifier.ping_seconds, rest))
+
+    def _sleep(self, seconds: float) -> None:
+        """
+        Wait for something to do; where a pipe had lines just now, for more of them than the next.
+        """
+        awaited, before, self._slept_at = self._awaited(), self._slept_at, self._read_bytes()
+        if awaited and before != self._slept_at:
+            self._wake.wait(min(PIPE_REST_SECONDS, seconds))
+        else:
+            self._wake.wait(seconds, awaited)
 
     def _has_news(self) -> bool:
         """
@@ -238,6 +252,9 @@ class Daemon:
         if not any(input_.is_behind for input_ in self._inputs):
             self._ready.set()
             log.info("ready")
+            if self._config.journal and not self._journal.found:
+                programs = " ".join(self._config.input_programs)
+                log.warning("the journal has no entries of the program yet", programs=programs)
 
     def _keep_and_ask(self) -> bool:
         """
@@ -402,6 +419,9 @@ class Daemon:
                 looked_for=f"{paths} journal",
                 journal=reason or "no entries of the program",
             )
+        errors = self._journal.statistics.read_errors
+        if errors and not self._inputs:
+            self._tally.set(("read_errors", str(self._journal.path)), float(errors))
 
     def _watch_inputs(self) -> None:
         watching = self._watch.ensure(list(self._watched_paths()))

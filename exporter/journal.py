@@ -103,6 +103,8 @@ class Journal:
     _retry_at: float = float("-inf")
     _delay: float = LEAST_DELAY
     _refused: bool = False
+    _ignored: set[str] = field(default_factory=set)
+    """What journalctl said of files that it does not read."""
 
     @property
     def path(self) -> Path:
@@ -242,7 +244,7 @@ class Journal:
         if self._child is None and (now < self._retry_at or not self._start(now, *QUESTION)):
             return False
         assert self._child is not None  # noqa: S101 - started just now or before
-        while data := self._child.read():
+        while data := self._read():
             self._rest += data
             if len(self._rest) > ANSWER_BYTES:
                 self._fail("journalctl gives an answer without end", now)
@@ -259,6 +261,18 @@ class Journal:
         self._newest = read_cursor(newest[0].get(CURSOR, b"")) if newest else ""
         self._child, self._rest, self._asked, self.found = None, b"", True, bool(self._newest)
         return True
+
+    def _read(self) -> bytes | None:
+        """
+        Read what journalctl has printed; what it leaves out is said and counted, once.
+        """
+        assert self._child is not None  # noqa: S101 - the caller has one
+        data = self._child.read()
+        for ignored in sorted(self._child.ignored - self._ignored):
+            self._ignored.add(ignored)
+            self.statistics.read_errors += 1
+            self.notes.append(ignored)
+        return data
 
     def _follow(self, now: float) -> bool:
         """
@@ -279,7 +293,7 @@ class Journal:
         """
         if self._child is None:
             return None
-        data = self._child.read()
+        data = self._read()
         if data == b"":
             problem, self._refused = self._child.end(), self._child.is_refused
             self._fail(problem or "journalctl ended", now)

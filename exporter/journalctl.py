@@ -4,23 +4,24 @@ One run of journalctl: a child process whose output is read as it comes, never w
 Knows how to start and end it and what its complaints mean, not what it prints.
 """
 
-import fcntl
 import os
 import signal
 import subprocess
-import termios
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from exporter.kernelpipe import waiting_bytes, widen
+
 READ_BYTES = 1024 * 1024
-PIPE_BYTES = 1024 * 1024
-"""As many as Linux lets a process ask for (fs.pipe-max-size)."""
 COMPLAINT_BYTES = 4096
 MOST_COMPLAINTS = 16
 """As many are heard at a time: some complain faster than anybody can listen."""
 END_SECONDS = 1.0
 REFUSALS = (b"insufficient permissions", b"not seeing messages from other users")
 """What journalctl says to who may not read the system's journal."""
+
+IGNORING = b"ignoring file"
+"""What it says, ending with status 0, of files that are damaged or of a later systemd."""
 
 
 class Journalctl:
@@ -48,16 +49,14 @@ class Journalctl:
         self._errors = self._process.stderr.fileno()
         os.set_blocking(self.descriptor, False)
         os.set_blocking(self._errors, False)
-        with suppress(OSError):  # a user's share of pipes may be used up; then it is slower
-            fcntl.fcntl(self.descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        widen(self.descriptor)
 
     @property
     def unread_bytes(self) -> int:
         """
         Count the bytes that wait in the pipe.
         """
-        waiting = fcntl.ioctl(self.descriptor, termios.FIONREAD, b"\0" * 4)
-        return int.from_bytes(waiting, "little")
+        return waiting_bytes(self.descriptor)
 
     @property
     def is_refused(self) -> bool:
@@ -65,6 +64,14 @@ class Journalctl:
         Say whether it has complained that it may not read the journal.
         """
         return any(refusal in self._complaint for refusal in REFUSALS)
+
+    @property
+    def ignored(self) -> set[str]:
+        """
+        Give its own words about files that it leaves out: damaged ones, or of a later systemd.
+        """
+        lines = self._complaint.split(b"\n")[:-1]
+        return {line.decode("utf-8", "replace") for line in lines if IGNORING in line}
 
     def read(self) -> bytes | None:
         """

@@ -11,19 +11,16 @@ Knows nothing of what the lines mean, and never waits.
 """
 
 import errno
-import fcntl
 import os
 import select
 import stat
-import sys
-import termios
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from exporter.config import STANDARD_INPUT
 from exporter.generation import CHUNK_BYTES, LINE_BYTES, Statistics
+from exporter.kernelpipe import waiting_bytes, widen
 from exporter.logfile import HEAD_BYTES, Chunk
 from exporter.mark import Mark
 
@@ -96,13 +93,7 @@ class Pipe:
         """
         Count the bytes that wait in the pipe.
         """
-        if self._descriptor is None:
-            return 0
-        waiting = bytearray(4)
-        # What is no pipe may not tell.
-        with suppress(OSError):
-            fcntl.ioctl(self._descriptor, termios.FIONREAD, waiting)
-        return int.from_bytes(waiting, sys.byteorder)
+        return 0 if self._descriptor is None else waiting_bytes(self._descriptor)
 
     @property
     def descriptor(self) -> int | None:
@@ -157,6 +148,8 @@ class Pipe:
         if self.ended:
             return
         if self.path == STANDARD_INPUT:
+            if self._descriptor is None:
+                widen(0)
             self._descriptor = 0
             return
         if self._is_readable():
@@ -182,6 +175,7 @@ class Pipe:
             raise OSError(errno.EINVAL, "it is no FIFO any more")
         self._give_up()
         self.close()
+        widen(descriptor)
         self._descriptor, self._identity = descriptor, (status.st_dev, status.st_ino)
 
     def _read_turn(self) -> Iterator[Chunk]:

@@ -258,12 +258,12 @@ class Recogniser:
     def depends_on_level(self, parts: Parts) -> bool:
         """
         Say whether what a line's stamp tells of the level may change what the message means.
+
+        Also where it is the text that decides: neither is known by the tags alone.
         """
-        if parts.marked:
-            return False
         match = self._find(parts) if parts.tags else None
         if match is None or len(match.messages) > 1:
-            return True
+            return not parts.marked
         text = match.messages[0].text
         return bool(text) and not parts.text.startswith(b" " + text.encode())
 

@@ -70,8 +70,10 @@ WORD = rb"[^ \t\n\r\f\v:\[\]]++ "
 HOST = rb"(?>" + WORD + rb"|(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f:.]*+(?>%\w++|) |)"
 
 # What most lines of a day begin with: the day, and behind the clock the host.
+# RFC 5424, 6.2.4: a host's name is no longer; nobody shall make a pattern of a megabyte.
+SHORT_WORD = rb"[^ \t\n\r\f\v:\[\]]{1,255}+ "
 OPENING = re.compile(
-    rb"\n(?:(" + TRADITIONAL_DAY + rb")|(" + ISO_DAY + rb"))[^ \n]++ (" + WORD + rb")",
+    rb"\n(?:(" + TRADITIONAL_DAY + rb")|(" + ISO_DAY + rb"))[^ \n]++ (" + SHORT_WORD + rb")",
 )
 LEARN_BYTES = 4 * 1024 * 1024
 """Read with one opening before a pattern is made for it, which takes as long as 5,000 lines."""

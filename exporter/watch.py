@@ -35,6 +35,7 @@ REST_SECONDS = 0.025
 """Between two rings; the events that come meanwhile the kernel makes one of, if they are alike."""
 BUSY_REST_SECONDS = 0.1
 """The same for a busy log: at 20,000 lines/s a line then costs two thirds of what it does else."""
+LEAST_PACE_SECONDS = 0.01
 BUSY_BYTES_PER_SECOND = 500_000
 """About 4,000 lines."""
 
@@ -64,6 +65,8 @@ class Bell:
         self._names = names
         self.moved = False
         """Whether a name may stand for another file than before."""
+        self.lost = False
+        """Whether events were lost: nobody knows what is still watched."""
         self.dead: set[WatchDescriptor] = set()
         """What is no longer watched, since it is gone."""
 
@@ -89,7 +92,7 @@ class Bell:
         """
         Ring in place of the events that were lost.
         """
-        self.moved = True
+        self.lost = self.moved = True
         self._wake.set()
 
 
@@ -105,7 +108,8 @@ class Listener(InotifyFD):
         Be the thread.
         """
         while self.should_keep_running():
-            for event in self.read_events():
+            # The kernel makes one event of equal ones in a row; two logs take turns.
+            for event in dict.fromkeys(self.read_events()):
                 self.handle_event(event)
             self.stopped_event.wait(self.rest_seconds)
 
@@ -159,7 +163,8 @@ class Watch:
         wanted = list(paths)
         names = frozenset(name for path in wanted for name in watched_names(path))
         directories = frozenset(found for path in wanted for found in watched_directories(path))
-        if (names, directories) != (self._names, self._directories) or not self._alive():
+        changed = (names, directories) != (self._names, self._directories)
+        if changed or self._bell.lost or not self._alive():
             self._names, self._directories = names, directories
             self.stop()
         self._bell.moved = False
@@ -171,10 +176,12 @@ class Watch:
         """
         Rest for as long as suits how fast the files grow: what was read of them by now, in all.
         """
-        grown, self._read_bytes = read_bytes - self._read_bytes, read_bytes
-        passed, self._looked = now - self._looked, now
+        passed = now - self._looked
+        if passed < LEAST_PACE_SECONDS:
+            return  # a single line would seem much
+        grown, self._read_bytes, self._looked = read_bytes - self._read_bytes, read_bytes, now
         if self._listener:
-            busy = grown >= BUSY_BYTES_PER_SECOND * passed > 0
+            busy = grown >= BUSY_BYTES_PER_SECOND * passed
             self._listener.rest_seconds = BUSY_REST_SECONDS if busy else REST_SECONDS
 
     def stop(self) -> None:
@@ -231,7 +238,6 @@ class Watch:
         if stale:
             del self._watched[path]
             self._listener.remove_callbacks([(stale.descriptor, stale.callback)])
-            self._bell.dead.discard(stale.descriptor)
         self._numbers += 1
         callback = CallbackId(self._numbers)
         descriptor = self._listener.add_callback(os.fsencode(path), mask, self._bell, callback)

@@ -585,3 +585,17 @@ def test_dialects() -> None:
     counted.counting.add(b"\n2026-11-22T22:07:33+00:00 vm milter-manager[8]: [session][start](1)")
 
     assert {"traditional", "iso"} == counted.counting.dialects
+
+
+@pytest.mark.parametrize("mark", [b"", b"[statistics] "])
+def test_text_that_decides(mark: bytes) -> None:
+    """
+    A wrong text behind tags does not decide what the right one behind them is.
+    """
+    head = b"Nov 22 22:07:33 vm milter-manager[7]: " + mark
+    wrong = head + b"[SEGV] wrong"
+    right = head + b"[SEGV] unable to open pipe for collecting stack trace"
+    counts = count_lines(wrong, right, right)
+
+    assert 1 == counts["lines", "unknown"]
+    assert 2 == counts["lines", "recognised"]

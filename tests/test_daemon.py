@@ -655,6 +655,51 @@ def test_journalctl_is_ended_for_a_log(
     wait_until(lambda: not child.exists())
 
 
+def test_errors_of_a_journal_that_may_be_followed(
+    candidates: tuple[Path, ...], tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Where there is no log, and the journal cannot be asked, an alert can see it.
+    """
+    del candidates  # there is none of them
+    monkeypatch.setenv("PATH", str(tmp_path))
+    running = start(Config(keep_state=False, listen_addresses=LOCAL)).ready()
+
+    wait_until(lambda: running.total("milter_manager_exporter_read_errors_total") >= 1)
+
+    assert b'read_errors_total{file="journal"}' in running.get("/metrics").body
+
+
+def test_many_lines_of_a_pipe_at_a_time(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    After a line of a FIFO the reader rests without listening: the next line does not wake it.
+    """
+    listening: list[bool] = []
+    wait = Waker.wait
+
+    def record(waker: Waker, seconds: float, inputs: Iterable[int] = ()) -> None:
+        inputs = list(inputs)
+        listening.append(bool(inputs))
+        wait(waker, seconds, inputs)
+
+    monkeypatch.setattr(Waker, "wait", record)
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    running = start(Config(input_files=(fifo,), keep_state=False, listen_addresses=LOCAL)).ready()
+    writer = os.open(fifo, os.O_WRONLY)
+    wait_until(lambda: listening[-1:] == [True])
+    before = len(listening)
+    os.write(writer, END)
+    wait_until(lambda: running.has_ended(1))
+    after = len(listening)
+    wait_until(lambda: len(listening) > after + 3)
+    os.close(writer)
+
+    assert 1 == listening[before:].count(False)
+
+
 def test_no_turn_in_vain(
     candidates: tuple[Path, ...], tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -676,3 +676,23 @@ def test_long_newest_entry(journal_directory: Path, readers: Readers) -> None:
 
     assert 0 == reader.journal.statistics.overlong_lines
     assert reader.journal.found
+
+
+def test_damaged_file(journal_directory: Path, readers: Readers) -> None:
+    """
+    A file that journalctl cannot read is said and counted once, and the others are read.
+    """
+    say(journal_directory / "a.journal", range(2))
+    say(journal_directory / "b.journal", range(2, 4))
+    with (journal_directory / "a.journal").open("r+b") as file:
+        file.write(bytes(300))
+    reader = readers.make()
+    reader.wait(2)
+    reader.journal.reopen()
+    reader.follow()
+
+    assert [2, 3] == reader.said()
+    assert 1 == reader.journal.statistics.read_errors
+    assert ["a.journal"] == [
+        Path(note.split(" ")[2]).name for note in reader.journal.notes if "ignoring file" in note
+    ]

@@ -148,6 +148,16 @@ def test_live(tmp_path: Path, journal_directory: Path, exporters: list[Exporter]
     assert not Path(f"/proc/{second}").exists()
 
 
+def test_nothing_yet(tmp_path: Path, journal_directory: Path, exporters: list[Exporter]) -> None:
+    """
+    A journal without entries of the program is said to be so.
+    """
+    exporters.append(Exporter(tmp_path, f"--input.journal-directory={journal_directory}").serve())
+    exporters[0].hear("the journal has no entries of the program yet")
+
+    assert 0 == exporters[0].total(ENDED)
+
+
 def test_missing(
     tmp_path: Path, exporters: list[Exporter], monkeypatch: pytest.MonkeyPatch
 ) -> None:

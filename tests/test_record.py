@@ -374,6 +374,7 @@ def test_learns() -> None:
         list(few.learned), len(LEARNED.learned), len(many.learned),
     )  # fmt: skip
     assert len(many.unlearned) <= MOST_LEARNED
+    assert not learned(b"Nov 22 22:07:33 %s " % (b"x" * 256)).learned
 
 
 @pytest.mark.parametrize("opening", OPENINGS)

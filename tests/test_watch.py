@@ -370,9 +370,51 @@ def test_pace(
 
     assert expected == listeners[0].rest_seconds
 
-    watch.pace(2 * 10**9 + int(share * 2 * BUSY_BYTES_PER_SECOND), 3.0)
+    watch.pace(2 * 10**9 + int(share * 2 * BUSY_BYTES_PER_SECOND), 3.5)
 
     assert REST_SECONDS == listeners[0].rest_seconds
+
+    watch.pace(2 * 10**9 + int(share * 2 * BUSY_BYTES_PER_SECOND) + 10_000, 3.501)
+
+    assert REST_SECONDS == listeners[0].rest_seconds  # a line or two just after a look
+
+
+def test_two_logs_take_turns(
+    path: Path, wake: Bells, watch: Watch, heard: Names, listeners: list[Listener]
+) -> None:
+    """
+    What two logs tell by turns is heard once for each of them, not for each line.
+    """
+    paths = (path, path.with_name("other.log"))
+    for each in paths:
+        each.touch()
+    watch.ensure(paths)
+    listeners[0].rest_seconds = 0.5
+    wake.clear()
+    with paths[0].open("ab", 0) as one, paths[1].open("ab", 0) as other:
+        one.write(b"line\n")
+
+        assert wake.rings()
+
+        for _ in range(1000):
+            one.write(b"line\n")
+            other.write(b"line\n")
+
+    assert wake.rings()
+    assert heard.qsize() < 100
+
+
+def test_overflow_watches_anew(path: Path, watch: Watch, listeners: list[Listener]) -> None:
+    """
+    When events were lost nobody knows what is still watched: all is watched anew.
+    """
+    path.touch()
+    watch.ensure([path])
+    watch._bell.on_queue_overflow()  # noqa: SLF001 - the kernel would need 16,384 events
+    watch.ensure([path])
+    watch.ensure([path])
+
+    assert 2 == len(listeners)
 
 
 def test_name_that_is_not_text(path: Path, wake: Bells, watch: Watch) -> None:
