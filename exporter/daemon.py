@@ -252,7 +252,7 @@ class Daemon:
         if not any(input_.is_behind for input_ in self._inputs):
             self._ready.set()
             log.info("ready")
-            if self._config.journal and not self._journal.found:
+            if self._config.journal and not (self._journal.found or self._journal.problem):
                 programs = " ".join(self._config.input_programs)
                 log.warning("the journal has no entries of the program yet", programs=programs)
 

@@ -63,32 +63,27 @@ def read_entry(line: bytes) -> Entry | None:
 
 def write_line(entry: Entry) -> bytes:
     """
-    Write an entry as a line of syslog, without a newline.
-    """
-    message = entry.message
-    if isinstance(message, str) and message.isprintable():
-        return write_head(entry) + message.encode()
-    return write_head(entry) + escape(_bytes(message))
-
-
-def write_head(entry: Entry) -> bytes:
-    """
-    Write what stands before the message: PRI, RFC 3339 time, host, program[pid].
-
-    Without a valid PRIORITY the line has no PRI.
+    Write an entry as a line of syslog, without a newline: PRI, RFC 3339 time, host, program[pid].
     """
     pid = entry.pid or entry.syslog_pid
     parts = (entry.priority, entry.facility, entry.hostname, entry.identifier, pid)
-    pri, sender = _write_sender(*[_text(part)[:MOST_LETTERS] for part in parts])
-    return pri + _write_stamp(_text(entry.microseconds)) + sender
+    pri, sender = write_sender(*[_text(part)[:MOST_LETTERS] for part in parts])
+    message = entry.message
+    if isinstance(message, str) and message.isprintable():
+        said = message.encode()
+    else:
+        said = escape(_bytes(message))
+    return pri + write_stamp(_text(entry.microseconds)) + sender + said
 
 
 @lru_cache(maxsize=256)
-def _write_sender(
+def write_sender(
     priority: str, facility: str, hostname: str, identifier: str, pid: str
 ) -> tuple[bytes, bytes]:
     """
     Write what stands before and behind the time; of one sender it is mostly the same.
+
+    Without a valid priority there is no PRI.
     """
     severity, category = _number(priority, MOST_SEVERITY), _number(facility, MOST_FACILITY)
     category = DEFAULT_FACILITY if category is None else category
@@ -97,18 +92,21 @@ def _write_sender(
     return pri, b" %s %s%s: " % (_word(hostname), _word(identifier), number)
 
 
-def _write_stamp(text: str) -> bytes:
+def write_stamp(text: str) -> bytes:
     """
     Write microseconds since the epoch as RFC 3339 does; the epoch itself for what is none.
     """
     if not (text.isascii() and text.isdigit()) or len(text) > len("253402300799999999"):
         text = "0"
     seconds, microseconds = divmod(int(text), 1_000_000)
-    return b"%s.%06dZ" % (_write_second(seconds), microseconds)
+    return b"%s.%06dZ" % (write_second(seconds), microseconds)
 
 
 @lru_cache(maxsize=16)
-def _write_second(seconds: int) -> bytes:
+def write_second(seconds: int) -> bytes:
+    """
+    Write seconds since the epoch as RFC 3339 does, without a zone.
+    """
     try:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):

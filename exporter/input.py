@@ -41,6 +41,8 @@ class Input:
     problem: str = ""
     remedy: Remedy | None = None
     """What would let the log be read."""
+    form: str = ""
+    """The format of journalctl that the newest file is in, if that has no lines of a log."""
     dialects: set[str] = field(default_factory=set)
 
     @property
@@ -166,6 +168,7 @@ class Input:
             ended=self.has_ended,
             problem=self.problem,
             remedy=self.remedy,
+            form=self.form,
             dialects=tuple(sorted(self.dialects)),
             position=places[-1][1].position if places else 0,
             unread_bytes=self.logfile.unread_bytes,
@@ -195,12 +198,12 @@ class Input:
             counting.start(head)
             if number in self.logfile.resumed:
                 counting.restore(self.earlier[self.logfile.resumed[number]].counting)
-            form = name_form(head)
-            if form:
+            self.form = name_form(head)
+            if self.form:
                 log.error(
                     "this format has no lines of a log, nothing in it is counted",
                     file=self.name,
-                    format=f"journalctl --output={form}",
+                    format=f"journalctl --output={self.form}",
                     use="journalctl --all --output=json",
                 )
         return counting

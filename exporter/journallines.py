@@ -8,11 +8,10 @@ Pure: it knows nothing of processes, of places or of what a message means.
 """
 
 import re
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import NamedTuple
 
-from exporter.entry import Entry, escape, write_head
+from exporter.entry import MOST_LETTERS, escape, write_second, write_sender, write_stamp
 from exporter.export import Fields, read_fields
 from exporter.generation import LINE_BYTES
 
@@ -24,7 +23,6 @@ CURSOR, MOMENT = b"__CURSOR", b"__REALTIME_TIMESTAMP"
 FIELDS = (b"MESSAGE", *SENDER)
 """Those that make a line beside its place and time, which are always printed."""
 
-EPOCH = b"1970-01-01T00:00:00.000000Z"
 # As large as journald's own fields are; a sender's may be of any size, and is kept for the next.
 OTHER_FIELDS = rb"((?>(?:(?!MESSAGE=)[^=\n]{1,64}+=.{0,256}+\n){0,12}))"
 PLAIN = re.compile(
@@ -57,8 +55,8 @@ def write_lines(data: bytes) -> tuple[list[Said], bytes]:
         plain = match_plain(data, at)
         if plain:
             cursor, second, fraction, before, message, behind = plain.groups()
-            pri, sender = write_sender(before, behind)
-            line = b"%s%s.%sZ%s%s" % (pri, write_second(second), fraction, sender, message)
+            pri, sender = _write_sender(before, behind)
+            line = b"%s%s.%sZ%s%s" % (pri, write_second(int(second)), fraction, sender, message)
             said.append(Said(cursor, line))
             at = plain.end()
             continue
@@ -71,16 +69,13 @@ def write_lines(data: bytes) -> tuple[list[Said], bytes]:
 
 
 @lru_cache(maxsize=256)
-def write_sender(before: bytes, behind: bytes) -> tuple[bytes, bytes]:
+def _write_sender(before: bytes, behind: bytes) -> tuple[bytes, bytes]:
     """
-    Write what stands before and behind the time; of one sender it is mostly the same.
-
-    `before` and `behind` are the fields as they stand before and behind the message.
+    Write what stands before and behind the time, from the fields before and behind the message.
     """
     read = read_fields(before + behind + b"\n")
     assert read is not None  # noqa: S101 - the pattern took whole fields only
-    pri, _, sender = write_head(make_entry(read[0])).partition(EPOCH)
-    return pri, sender
+    return _write_sender_of(read[0])
 
 
 def _write_any(fields: Fields) -> bytes:
@@ -90,29 +85,16 @@ def _write_any(fields: Fields) -> bytes:
     message = fields.get(b"MESSAGE", b"")
     if len(message) > LINE_BYTES:
         return message  # escaping takes long, and it will not be counted
-    return write_head(make_entry(fields)) + escape(message)
-
-
-@lru_cache(maxsize=16)
-def write_second(seconds: bytes) -> bytes:
-    """
-    Write seconds since the epoch as RFC 3339 does, without a zone.
-    """
-    return datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S").encode()
-
-
-def make_entry(fields: Fields) -> Entry:
-    """
-    Give names to the fields of an entry, its message left out.
-    """
-    texts = [fields.get(name, b"").decode("utf-8", "replace") for name in (*SENDER, MOMENT)]
-    identifier, priority, facility, pid, syslog_pid, hostname, microseconds = texts
-    return Entry(
-        identifier=identifier,
-        priority=priority,
-        facility=facility,
-        pid=pid,
-        syslog_pid=syslog_pid,
-        hostname=hostname,
-        microseconds=microseconds,
+    pri, sender = _write_sender_of(fields)
+    return (
+        pri
+        + write_stamp(fields.get(MOMENT, b"").decode("utf-8", "replace"))
+        + sender
+        + escape(message)
     )
+
+
+def _write_sender_of(fields: Fields) -> tuple[bytes, bytes]:
+    texts = [fields.get(name, b"").decode("utf-8", "replace")[:MOST_LETTERS] for name in SENDER]
+    identifier, priority, facility, pid, syslog_pid, hostname = texts
+    return write_sender(priority, facility, hostname, identifier, pid or syslog_pid)

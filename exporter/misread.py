@@ -8,6 +8,8 @@ import re
 
 from exporter.record import FULL, VERBOSE
 
+MARKS = re.compile(rb"\A(?:-- [^\n]* --\n)+")
+"""What journalctl puts before the first entry, and between those of two boots."""
 FORMS = {
     "export": re.compile(rb"__CURSOR="),
     "json-pretty": re.compile(rb"\{(?:\n|\Z)"),
@@ -23,4 +25,5 @@ def name_form(head: bytes) -> str:
     """
     Name the format that an input begins in, if it is one of those; empty if it is not.
     """
-    return next((name for name, pattern in FORMS.items() if pattern.match(head)), "")
+    entries = MARKS.sub(b"", head)
+    return next((name for name, pattern in FORMS.items() if pattern.match(entries)), "")

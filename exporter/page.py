@@ -6,6 +6,7 @@ is given.  The words are those of `wording`, the verdict is that of `verdict`; J
 whatever is put between them.
 """
 
+import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from exporter.advice import advise
 from exporter.catalogue import Catalogue
 from exporter.negotiate import LANGUAGES
 from exporter.overview import Fault, Overview, Parts, summarise, total
+from exporter.remedy import Remedy
 from exporter.status import Status
 from exporter.style import load_style
 from exporter.tally import Snapshot
@@ -36,6 +38,10 @@ from exporter.wording import (
 UNIT = "milter-manager-exporter"
 COMMAND_LENGTH = 5000
 """Above the longest pathname: half a command is worse than none."""
+
+NO_JOURNALCTL = "cannot run journalctl: No such file or directory"
+BARRED_DIRECTORY = re.compile(r"journalctl: Failed to open (/.*): Permission denied", re.DOTALL)
+"""What journalctl says where it may not so much as look into the directory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +179,10 @@ def remedies_of(finding: Finding, say: Wording) -> Iterator[tuple[Markup, str]]:
     Say what makes a log readable.
     """
     remedy = finding.input.remedy if finding.input else None
+    if finding.reason == NO_JOURNALCTL:
+        yield say("remedy_journalctl"), "apt-get install systemd"
+    elif barred := BARRED_DIRECTORY.fullmatch(finding.reason):
+        remedy = Remedy("path", barred[1])
     if remedy is None:
         return
     values = {

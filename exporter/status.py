@@ -25,6 +25,8 @@ class InputStatus:
     problem: str = ""
     """Why it cannot be read."""
     remedy: Remedy | None = None
+    form: str = ""
+    """The format of journalctl that it is in, if it is one that has no lines of a log."""
     dialects: tuple[str, ...] = ()
     """Those of milter-manager's lines in this run, sorted."""
     position: int = 0

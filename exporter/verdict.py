@@ -4,7 +4,7 @@ Does it work?  What the reader says of itself and what was counted -> findings, 
 Pure, and knows no texts: a finding has a key, under which the page has them in each language.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from exporter.overview import Overview
@@ -57,6 +57,8 @@ def findings_of(
     for one in (*status.inputs, *filter(None, (status.journal,))):
         if one.problem:
             yield Finding("unreadable", "bad", one, one.problem)
+        if one.form:
+            yield Finding("misread", "bad", one, one.form)
     if status.state_problem:
         yield Finding("unsaved", "warn", reason=status.state_problem)
     if ready:
@@ -65,8 +67,8 @@ def findings_of(
         if total - done > BEHIND_BYTES:
             # A log that appeared late, say: what its lines tell so far is of long ago.
             yield Finding("behind", "busy", count=done, total=total)
-        elif any(one.present or one.ended for one in status.inputs):
-            yield from findings_of_lines(overview, now)
+        elif readable := [one for one in status.inputs if is_readable(one)]:
+            yield from findings_of_lines(overview, now, readable)
     else:
         yield from findings_of_backlog(status)
 
@@ -107,15 +109,27 @@ def findings_of_files(status: Status) -> Iterator[Finding]:
             yield Finding("missing", severity, one)
 
 
-def findings_of_lines(overview: Overview, now: float) -> Iterator[Finding]:
+def is_readable(one: InputStatus) -> bool:
     """
-    Say what is odd about the lines of a log that can be read.
+    Say whether the lines of a log can tell whether it works; of the others it is said already.
+    """
+    return (one.present or one.ended) and not one.problem and not one.form
+
+
+def findings_of_lines(
+    overview: Overview, now: float, readable: Sequence[InputStatus]
+) -> Iterator[Finding]:
+    """
+    Say what is odd about the lines of logs that can be read.
     """
     outcomes = overview.outcomes
     if overview.ours and not outcomes.get("recognised"):
         yield Finding("unrecognised", "warn", count=overview.ours)
     elif not overview.ours and outcomes.get("malformed") and not outcomes.get("foreign"):
         yield Finding("malformed", "bad", count=outcomes["malformed"])
+    elif not overview.ours and any(one.kind == "journal" for one in readable):
+        # All its entries are the program's: what others wrote stood in a file of an earlier run.
+        yield Finding("waiting_journal", "note")
     elif not overview.ours:
         yield Finding("waiting", "note", count=outcomes.get("foreign", 0))
     elif overview.last_line is not None and now - overview.last_line > SILENT_SECONDS:

@@ -128,6 +128,30 @@ def test_not_misread(form: str) -> None:
     assert "" == name_form((DIRECTORY / f"{form}.log").read_bytes())
 
 
+@pytest.mark.parametrize(
+    ("head", "expected"),
+    [
+        (b"__CURSOR=s=1\n", "export"),
+        (b"[   12.345678] mail", "short-monotonic"),
+        (b"[   12.345678 <] mail", "short-delta"),
+        (b"[   12.345678", ""),
+        (b"", ""),
+    ],
+)
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_marks_in_front(head: bytes, expected: str, before: int) -> None:
+    """
+    What journalctl puts before the entries hides no format, nor is it one.
+    """
+    marks = (
+        b"-- Journal begins at Sun 2026-11-22 22:07:33 CET, ends at Mon 2026-11-23 01:00:00. --\n",
+        b"-- Boot 62bacccb5162495cbe35e188fabe664e --\n",
+        b"-- Reboot --\n",
+    )
+
+    assert expected == name_form(b"".join(marks[:before]) + head)
+
+
 def test_boots() -> None:
     """
     What journalctl puts between two boots is no line of anybody.

@@ -626,6 +626,28 @@ def test_form_through_restarts(path: Path, runs: Runs) -> None:
     assert 0 == counted.count("lines", "malformed")
 
 
+def test_format_of_the_newest_file(path: Path, runs: Runs) -> None:
+    """
+    Which format has no lines is said after a restart too, until a file that has some comes.
+    """
+    export = b"__CURSOR=s=1\n__REALTIME_TIMESTAMP=1\n"
+    forms = []
+    with capture_logs():
+        append(path, export)
+        runs.counted.read()
+        forms.append(runs.counted.input.status().form)
+        counted = runs.restart()
+        append(path, b"MESSAGE=a\n")
+        counted.read()
+        forms.append(counted.input.status().form)
+        path.rename(path.with_suffix(".log.1"))
+        append(path, END)
+        counted.read()
+        forms.append(counted.input.status().form)
+
+    assert ["export", "export", ""] == forms
+
+
 def test_behind(path: Path, runs: Runs) -> None:
     """
     An input is behind until it has read what an earlier run may have counted; without one never.

@@ -168,6 +168,7 @@ def test_missing(
     exporters.append(Exporter(tmp_path, "--input.journal").serve())
 
     assert "cannot run journalctl: No such file or directory" in "".join(exporters[0].lines)
+    assert "no entries" not in "".join(exporters[0].lines)
     assert 0 == exporters[0].total(ENDED)
 
 

@@ -6,11 +6,14 @@ from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from exporter.advice import load_advice
 from exporter.catalogue import Message, load_catalogue
+from exporter.journal import Journal
+from exporter.misread import FORMS
 from exporter.overview import ERROR_LEVELS
 from exporter.page import View, render_page
 from exporter.remedy import Remedy
@@ -348,6 +351,8 @@ STATES = {
     "over": (replace(BUSY, status=Status(NOW, (ENDED,))), "note", ""),
     "behind": (view(Status(NOW, (replace(LOG, unread_bytes=2**30),))), "busy", ""),
     "waiting": (view(), "note", ""),
+    "waiting_journal": (view(Status(NOW, (JOURNAL,))), "note", ""),
+    "misread": (view(Status(NOW, (replace(LOG, form="verbose"),))), "bad", ""),
     "malformed": (view(counts={("lines", "malformed"): 5}), "bad", ""),
     "unrecognised": (view(counts={("lines", "unknown"): 5}), "warn", ""),
     "unsaved": (
@@ -409,6 +414,50 @@ def test_barred_journal() -> None:
 
     assert reader.words.index("not permitted") < reader.words.index("No log found")
     assert "usermod --append --groups systemd-journal exporter" == reader.commands[0]
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("form", FORMS)
+def test_misread(form: str, language: str) -> None:
+    """
+    A format without lines is named, and the one to take instead, whatever was counted before.
+    """
+    words = read(replace(BUSY, status=Status(NOW, (replace(LOG, form=form),))), language).words
+
+    assert f"journalctl --output={form}" in words
+    assert "journalctl --all --output=json" in words
+
+
+@pytest.mark.parametrize(
+    ("problem", "command"),
+    [
+        ("cannot run journalctl: Permission denied", None),
+        ("journalctl: Failed to open /var/x y: Permission denied", "namei -l '/var/x y'"),
+        ("journalctl: Failed to open /var/x: No such file or directory", None),
+        ("journalctl ended with status 1", None),
+    ],
+)
+def test_problem_of_journalctl(problem: str, command: str | None) -> None:
+    """
+    Where journalctl may not look into the directory, the page shows how to find out why.
+    """
+    commands = read(view(Status(NOW, (replace(JOURNAL, present=False, problem=problem),)))).commands
+
+    assert ([command] if command else []) == commands
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_no_journalctl(language: str, tmp_path: Path) -> None:
+    """
+    Where there is no journalctl, the page says which package has it.
+    """
+    journal = Journal(["x"], from_beginning=True, environ={"PATH": str(tmp_path)})
+    list(journal.read(0.0))
+    one = replace(JOURNAL, present=False, problem=journal.problem, remedy=journal.remedy())
+    reader = read(view(Status(NOW, (one,))), language)
+
+    assert ["apt-get install systemd"] == reader.commands
+    assert "--input.file" in reader.words
 
 
 def test_every_finding_is_shown() -> None:

@@ -23,8 +23,10 @@ NOW = 1_795_390_000.0
 LOG = InputStatus("/log", position=30, unread_bytes=70)
 ABSENT = InputStatus("/absent", present=False)
 BARRED = InputStatus("/barred", present=False, problem="Permission denied")
+MISREAD = replace(LOG, form="export")
 ENDED = InputStatus("-", "stdin", present=False, ended=True)
 JOURNAL = InputStatus("journal", "journal", present=False)
+READ_JOURNAL = replace(JOURNAL, present=True)
 BARRED_JOURNAL = replace(JOURNAL, problem="denied")
 GOOD = Status(NOW, (LOG,))
 LINES = {"recognised": 5, "foreign": 2}
@@ -79,6 +81,18 @@ def test_works_without_times() -> None:
         (replace(GOOD, inputs=(), journal=BARRED), {}, [("unreadable", "bad"), ("none", "bad")]),
         (GOOD, {}, [("waiting", "note")]),
         (GOOD, {"foreign": 9, "malformed": 1}, [("waiting", "note")]),
+        (replace(GOOD, inputs=(READ_JOURNAL,)), {}, [("waiting_journal", "note")]),
+        (replace(GOOD, inputs=(READ_JOURNAL,)), {"foreign": 9}, [("waiting_journal", "note")]),
+        (replace(GOOD, inputs=(READ_JOURNAL,)), LINES, [("works", "good")]),
+        (replace(GOOD, inputs=(replace(READ_JOURNAL, problem="x"),)), {}, [("unreadable", "bad")]),
+        (replace(GOOD, inputs=(MISREAD,)), {"malformed": 9}, [("misread", "bad")]),
+        (replace(GOOD, inputs=(MISREAD,)), {"malformed": 9, "foreign": 1}, [("misread", "bad")]),
+        (replace(GOOD, inputs=(MISREAD,)), LINES, [("misread", "bad")]),
+        (
+            replace(GOOD, inputs=(MISREAD, LOG)),
+            {"foreign": 1},
+            [("misread", "bad"), ("waiting", "note")],
+        ),
         (GOOD, {"malformed": 9}, [("malformed", "bad")]),
         (GOOD, {"unknown": 3, "untagged": 4}, [("unrecognised", "warn")]),
         (replace(GOOD, state_problem="full"), LINES, [("unsaved", "warn")]),
@@ -104,6 +118,13 @@ def test_findings(status: Status, lines: dict[str, int], expected: list[tuple[st
         ((JOURNAL,), [Finding("backlog_journal", "busy")]),
         ((BARRED_JOURNAL,), [Finding("unreadable", "bad", BARRED_JOURNAL, "denied")]),
         ((ABSENT,), [Finding("starting", "busy")]),
+        (
+            (MISREAD,),
+            [
+                Finding("misread", "bad", MISREAD, "export"),
+                Finding("backlog", "busy", count=30, total=100),
+            ],
+        ),
         ((BARRED,), [Finding("unreadable", "bad", BARRED, "Permission denied")]),
     ],
 )
