@@ -5,6 +5,7 @@
 import io
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -205,7 +206,7 @@ def test_no_file(machine: Machine) -> None:
     found = ask(machine, "--input.file=/var/log")[1]
 
     assert "log_no_file" in found
-    assert not {"log_empty", "lines_unseen"} & set(found)
+    assert not {"log_given", "log_empty", "lines_unseen"} & set(found)
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [((), False), (("--user=root",), True)])
@@ -235,6 +236,26 @@ def test_root(uid: int, machine: Machine, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(os, "geteuid", lambda: uid)
 
     assert (uid == 0) is ("as_root" in ask(machine)[1])
+
+
+def test_again(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The commands that are suggested keep the flags that were given, as words of a shell.
+    """
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    machine.put("/mnt/a b/system.journal")
+    machine.put("/bin/journalctl", b"#!/bin/sh\n").chmod(0o755)
+    machine = Machine(machine.root, {"PATH": str(machine.root / "bin"), "HOME": "/root"})
+    output = io.StringIO()
+    terminal = Terminal(io.BytesIO(), output, io.StringIO())
+    flags = ["--input.journal", "--input.journal-directory", "/mnt/a b", "--input.program=mine"]
+    check(build_command_parser("check", "en"), ["--json", *flags], terminal, machine.system)
+    found = {one["key"]: one["commands"] for one in json.loads(output.getvalue())["findings"]}
+
+    assert ["milter-manager-logtool check", "--group adm --group systemd-journal"] == [
+        part.strip() for part in found["as_root"][0].split(shlex.join(flags))
+    ]
+    assert ["journalctl '--directory=/mnt/a b' -t mine -n 5"] == found["journal_waiting"]
 
 
 @pytest.mark.parametrize("argument", ["--no-such", "--user=no such", "extra"])

@@ -2,6 +2,7 @@
 The journal, with a journalctl made up for each case.
 """
 
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ from running import require
 from exporter.config import Config
 from exporter.logtool.checks import journal
 from exporter.logtool.checks.access import Person, find_person
+from exporter.logtool.checks.finding import Finding, Value
 from exporter.logtool.checks.journal import check_journal
+from exporter.logtool.checks.report import Words
 from exporter.logtool.checks.system import System
 
 FILE = "/var/log/journal/0123456789abcdef/system.journal"
@@ -27,6 +30,7 @@ UNKNOWN = f"echo '{STRAY % ('milter-manager', '[no][such]')}'"
 LINES = ["recognised", "statistics"]
 IN_DIRECTORY = replace(CONFIG, journal=True, journal_directory=Path("/mnt/journal"))
 ITSELF = find_person("", ())
+NAMED = {"journalctl": "journalctl", "query": "journalctl -t milter-manager -t mymilter"}
 
 
 @pytest.fixture
@@ -52,7 +56,11 @@ def install(machine: Machine, script: str) -> None:
         (UNKNOWN, 0o644, ITSELF, True, ["journal_followed", "journal_unrecognised"]),
         (ENTRY, 0o644, ITSELF, False, ["journal_too"]),
         ("", 0o644, ITSELF, True, ["journal_empty"]),
-        ("exit 1", 0o644, ITSELF, True, ["journal_empty"]),
+        ("exit 1", 0o644, ITSELF, True, ["journal_failed"]),
+        ("exit 1", 0o644, ITSELF, False, ["journal_failed_too"]),
+        (f"{ENTRY}; exit 1", 0o644, ITSELF, True, ["journal_failed", "journal_followed", *LINES]),
+        ("exec /bin/sleep 60", 0o644, ITSELF, True, ["journal_unanswered"]),
+        ("", 0o644, ITSELF, False, ["journal_empty"]),
         ("exec /bin/sleep 60", 0o644, ITSELF, False, ["journal_silent"]),
         ("", 0o600, STRANGER, True, ["journal_denied"]),
         ("", 0o600, SERVICE, True, ["journal_denied_unit"]),
@@ -81,17 +89,26 @@ def test_journal(  # noqa: PLR0913, PLR0917 - a table
     assert expected == keys(check_journal(CONFIG, person, machine.system, alone=alone))
 
 
-@pytest.mark.parametrize(("installed", "kept"), [(False, True), (True, False)])
-def test_none(machine: Machine, *, installed: bool, kept: bool) -> None:
+@pytest.mark.parametrize(
+    ("installed", "kept", "alone", "expected"),
+    [
+        (False, False, False, "journal_none"),
+        (False, False, True, "journal_none"),
+        (True, False, True, "journal_none"),
+        (False, True, False, "journal_unread"),
+        (False, True, True, "journal_no_program"),
+    ],
+)
+def test_none(machine: Machine, *, installed: bool, kept: bool, alone: bool, expected: str) -> None:
     """
-    Without journalctl or without files there is no journal.
+    Without files there is no journal; without journalctl it cannot be read, if it is wanted.
     """
     if installed:
         install(machine, ENTRY)
     if kept:
         machine.put(FILE)
 
-    assert ["journal_none"] == keys(check_journal(CONFIG, ITSELF, machine.system, alone=False))
+    assert [expected] == keys(check_journal(CONFIG, ITSELF, machine.system, alone=alone))
 
 
 def test_question(machine: Machine, tmp_path: Path) -> None:
@@ -110,12 +127,76 @@ def test_question(machine: Machine, tmp_path: Path) -> None:
 
 def test_broken(machine: Machine) -> None:
     """
-    A journalctl that cannot be run has no answer.
+    A journalctl that cannot be run is said to fail.
     """
     machine.put("/bin/journalctl", b"#!/no/such/shell\n").chmod(0o755)
     machine.put(FILE)
 
-    assert ["journal_silent"] == keys(check_journal(CONFIG, ITSELF, machine.system, alone=False))
+    assert [Finding("journal_failed_too", {**NAMED, "said": os.strerror(errno.ENOENT)})] == list(
+        check_journal(CONFIG, ITSELF, machine.system, alone=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo first >&2; echo boom >&2; echo >&2; exit 3", "boom"),
+        ("exit 3", "status 3"),
+        ("kill -9 $$", "status -9"),
+    ],
+)
+def test_failed(script: str, said: str, machine: Machine) -> None:
+    """
+    Of a journalctl that ends badly the last words are shown, else its status.
+    """
+    install(machine, script)
+    machine.put(FILE)
+
+    assert [Finding("journal_failed", {**NAMED, "said": said})] == list(
+        check_journal(replace(CONFIG, journal=True), ITSELF, machine.system, alone=False)
+    )
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Journal file /a b.journal is truncated, ignoring file.",
+        "Journal file /a b.journal uses an unsupported feature, ignoring file.",
+        "Journal file /a b.journal corrupted, ignoring file.",
+        "Too many journal files (limit is at 7168) in scope, ignoring file '/a b.journal'.",
+        "An error was encountered opening journal file or directory /a b.journal, ignoring file: ?",
+    ],
+)
+def test_ignored(said: str, machine: Machine) -> None:
+    """
+    A file that journalctl leaves out is named: a problem if nothing else is there, and wanted.
+    """
+    machine.put(FILE)
+    values: dict[str, Value] = {"file": "/a b.journal", "said": said, "number": 2}
+    complain = f'echo "{said}" >&2; echo "Use SYSTEMD_LOG_LEVEL=debug" >&2; echo "{said}" >&2'
+    install(machine, complain)
+
+    assert [Finding("journal_ignored", values), Finding("journal_empty")] == list(
+        check_journal(CONFIG, ITSELF, machine.system, alone=True)
+    )
+    assert ["journal_empty"] == keys(check_journal(CONFIG, ITSELF, machine.system, alone=False))
+
+    install(machine, f"{complain}; {ENTRY}")
+
+    assert Finding("journal_ignored_some", values) == next(
+        check_journal(CONFIG, ITSELF, machine.system, alone=True)
+    )
+
+
+@pytest.mark.parametrize("language", ["en", "ja"])
+def test_no_other_log(language: str) -> None:
+    """
+    That there is no journal says nothing of log files, which may not be there either.
+    """
+    told = Words(language, 0.0).tell(Finding("journal_none")).what
+
+    assert "log" not in told
+    assert "ログ" not in told
 
 
 @pytest.mark.parametrize(
@@ -163,15 +244,26 @@ def test_no_files(config: Config, expected: str, machine: Machine) -> None:
 
 def test_other_program(machine: Machine) -> None:
     """
-    Where milter-manager bears another name in the journal, that is found.
+    Where milter-manager bears another name in the journal, that is found, and the flags are kept.
     """
     other = STRAY % ("milter-mgr", SAID)
     install(machine, f"case \"$*\" in *' -t '*) ;; *) echo '{other}' ;; esac")
     machine.put(FILE)
-    found = list(check_journal(replace(CONFIG, journal=True), ITSELF, machine.system, alone=False))
+    machine.put("/mnt/journal/system.journal")
+    for config, flags in (
+        (CONFIG, ""),
+        (replace(CONFIG, journal=True), "--input.journal "),
+        (IN_DIRECTORY, "--input.journal --input.journal-directory=/mnt/journal "),
+    ):
+        first, second = check_journal(config, ITSELF, machine.system, alone=True)
+        programs = [*CONFIG.input_programs, "milter-mgr"]
 
-    assert ["journal_waiting", "other_program"] == keys(found)
-    assert "milter-mgr" == found[1].values["names"]
+        assert ("journal_waiting" if flags else "journal_empty") == first.key
+        assert ("other_program", "milter-mgr") == (second.key, second.values["names"])
+        assert (
+            flags + " ".join(f"--input.program={name}" for name in programs)
+            == (second.values["flags"])
+        )
 
 
 @pytest.mark.parametrize(("gid", "group"), [(0, "systemd-journal"), (4, "adm")])
@@ -202,4 +294,20 @@ def test_real_journal(tmp_path: Path) -> None:
     assert {"journal_followed", *LINES} <= set(found)
     assert (9, 1.0, "journal") == tuple(
         found["recognised"].values[name] for name in ("lines", "share", "dialects")
+    )
+
+
+def test_real_damage(tmp_path: Path) -> None:
+    """
+    A file that systemd's own journalctl leaves out is named, as the rest is told.
+    """
+    require("journalctl", "systemd")
+    say(tmp_path / "system.journal", range(9))
+    (tmp_path / "damaged.journal").write_bytes(b"no journal" * 1000)
+    config = replace(CONFIG, journal=True, journal_directory=tmp_path)
+    found = {one.key: one for one in check_journal(config, ITSELF, System(), alone=False)}
+
+    assert {"journal_ignored_some", "journal_followed", *LINES} <= set(found)
+    assert (str(tmp_path / "damaged.journal"), 1) == tuple(
+        found["journal_ignored_some"].values[name] for name in ("file", "number")
     )

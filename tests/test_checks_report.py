@@ -87,7 +87,7 @@ def test_shell(key: str) -> None:
     Each command is one that a shell can read, whatever a file is called.
     """
     values = {name: "a'b $(id)" if name == value else value for name, value in VALUES.items()}
-    values |= {"flags": "--x"}
+    values |= {"flags": "--x", "journalctl": "j --x", "query": "j -t x", "again": "c --x"}
     for command in Words("en", NOW).tell(Finding(key, values)).commands:
         checked = subprocess.run([require("sh", "dash"), "-n", "-c", command], check=False)
 

@@ -6,6 +6,7 @@ nothing, starts nothing but journalctl, and asks nobody but this machine.
 """
 
 import argparse
+import shlex
 from collections.abc import Iterator, Sequence
 
 from exporter.config import Config
@@ -13,7 +14,12 @@ from exporter.logtool.checks.access import Person, find_person
 from exporter.logtool.checks.finding import Finding
 from exporter.logtool.checks.inotify import check_inotify
 from exporter.logtool.checks.journal import check_journal
-from exporter.logtool.checks.lines import check_lines, check_neighbours, take_sample
+from exporter.logtool.checks.lines import (
+    check_lines,
+    check_neighbours,
+    name_query,
+    take_sample,
+)
 from exporter.logtool.checks.logs import check_logs, check_pipe, find_logs
 from exporter.logtool.checks.port import check_ports
 from exporter.logtool.checks.program import check_program
@@ -77,22 +83,24 @@ def check(
     options, rest = parser.parse_known_args(arguments, Options())
     config = read_config(rest, system)
     person = find_person(options.user, options.group or ())
-    findings = list(examine(config, person, system))
+    again = shlex.join(["milter-manager-logtool", "check", *rest])
+    findings = list(examine(config, person, system, again))
     words = Words(options.lang, system.now())
     return report(findings, person.name, words, terminal, as_json=options.json)
 
 
-def examine(config: Config, person: Person, system: System) -> Iterator[Finding]:
+def examine(config: Config, person: Person, system: System, again: str) -> Iterator[Finding]:
     """
-    Go through everything there is to look at.
+    Go through everything there is to look at; `again` is the command that does so once more.
     """
     yield from find_settings(system)
     if person.itself and person.uid == 0:
-        yield Finding("as_root")
+        yield Finding("as_root", {"again": again})
     logs = find_logs(config, system)
     journal = list(check_journal(config, person, system, alone=not (logs.given or logs.present)))
     followed = any(finding.key == "journal_followed" for finding in journal)
-    yield from check_logs(logs, person, system, journal=followed)
+    query = name_query(config)
+    yield from check_logs(logs, person, system, journal=followed, query=query)
     own: list[str] = []
     for path in logs.present:
         try:

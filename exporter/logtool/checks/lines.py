@@ -14,7 +14,7 @@ from exporter.catalogue import Catalogue, load_catalogue
 from exporter.config import DEFAULT_BUCKETS, Config
 from exporter.counting import Counting
 from exporter.logfile import HEAD_BYTES
-from exporter.logtool.checks.finding import Finding
+from exporter.logtool.checks.finding import Finding, Value
 from exporter.logtool.checks.system import System
 from exporter.logtool.terminal import shown
 from exporter.milters import MilterNames
@@ -178,7 +178,8 @@ def check_lines(path: Path, sample: Sample, config: Config, now: float) -> Itera
     elif not outcomes.get("foreign"):
         yield Finding("malformed", {"file": file, "lines": outcomes.get("malformed", 0)})
     elif not sample.strangers:
-        yield Finding("no_line", {"file": file, "lines": outcomes["foreign"]})
+        values: dict[str, Value] = {"file": file, "lines": outcomes["foreign"]}
+        yield Finding("no_line", {**values, "query": name_query(config)})
     if sample.dropped:
         yield Finding("lines_dropped", {"file": file, "lines": sample.dropped})
 
@@ -189,11 +190,30 @@ def other_program(file: str, sample: Sample, config: Config) -> Finding:
     """
     names = sorted(map(shown, sample.strangers))
     wanted = (*config.input_programs, *names)
-    flags = " ".join(shlex.quote(f"--input.program={name}") for name in wanted)
+    words = ["--input.journal"] if config.journal else []
+    if config.journal_directory:
+        words.append(f"--input.journal-directory={config.journal_directory}")
+    flags = shlex.join([*words, *(f"--input.program={name}" for name in wanted)])
     lines = sample.strangers.total()
     return Finding(
         "other_program", {"file": file, "names": ", ".join(names), "flags": flags, "lines": lines}
     )
+
+
+def name_journal(config: Config) -> str:
+    """
+    Write the command that reads the journal which is followed.
+    """
+    directory = config.journal_directory
+    return shlex.join(["journalctl", *([f"--directory={directory}"] if directory else [])])
+
+
+def name_query(config: Config) -> str:
+    """
+    Write the command that shows the entries of the journal which count.
+    """
+    words = [word for program in config.input_programs for word in ("-t", program)]
+    return f"{name_journal(config)} {shlex.join(words)}"
 
 
 def check_ours(file: str, sample: Sample, now: float) -> Iterator[Finding]:

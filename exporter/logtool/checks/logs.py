@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +77,15 @@ def there(path: Path, system: System) -> bool:
 
 
 def check_logs(
-    logs: Logs, person: Person, system: System, *, journal: bool = False
+    logs: Logs, person: Person, system: System, *, journal: bool = False, query: str = "journalctl"
 ) -> Iterator[Finding]:
     """
     Say what would be followed and whether it can be; `journal` where that is, instead of files.
+
+    `query` is the command that shows what the journal has.
     """
     if not logs.given and not logs.present and not journal:
-        yield Finding("no_log", {"files": " ".join(map(str, CANDIDATES))})
+        yield Finding("no_log", {"files": " ".join(map(str, CANDIDATES)), "query": query})
     for path in logs.missing:
         yield Finding("log_missing", {"file": str(path)})
     for path in logs.ignored:
@@ -96,14 +99,13 @@ def check_log(path: Path, person: Person, system: System, *, given: bool) -> Ite
     Say how one log is.
     """
     file = str(path)
+    if is_other_kind(system.at(path)):
+        yield Finding("log_no_file", {"file": file})
+        return
     yield Finding("log_given" if given else "log_found", {"file": file})
     refusal = find_refusal(person, system.at(path), system.at("/"))
     if refusal:
         yield from explain_refusal(refusal, file, person)
-        return
-    status = system.at(path).stat()
-    if not stat.S_ISREG(status.st_mode):
-        yield Finding("log_no_file", {"file": file})
         return
     yield Finding("log_readable", {"file": file, "user": person.name})
     directory = Path(os.path.realpath(system.at(path))).parent
@@ -114,6 +116,15 @@ def check_log(path: Path, person: Person, system: System, *, given: bool) -> Ite
     space = free_bytes(system.at(path))
     if space < LEAST_SPACE_BYTES:
         yield Finding("disk_full", {"file": file, "free_bytes": space})
+
+
+def is_other_kind(path: Path) -> bool:
+    """
+    Say whether it is something else than a regular file; not where that cannot be seen.
+    """
+    with suppress(OSError):
+        return not stat.S_ISREG(path.stat().st_mode)
+    return False
 
 
 def check_pipe(
@@ -128,7 +139,7 @@ def check_pipe(
         return
     refusal = find_refusal(person, system.at(path), system.at("/"))
     if refusal:
-        yield from explain_refusal(refusal, file, person)
+        yield from explain_refusal(refusal, file, person, fifo=True)
         return
     yield Finding("fifo", {"file": file, "user": person.name})
     names = names_of(path, system)
@@ -139,9 +150,11 @@ def check_pipe(
         yield Finding("fifo_alone", {"file": file})
 
 
-def explain_refusal(refusal: Refusal, file: str, person: Person) -> Iterator[Finding]:
+def explain_refusal(
+    refusal: Refusal, file: str, person: Person, *, fifo: bool = False
+) -> Iterator[Finding]:
     """
-    Say what has to be changed.
+    Say what has to be changed; a FIFO is nothing that logrotate makes.
     """
     group = LOG_GROUP if refusal.kind == "root" else name_group(refusal.gid)
     values: dict[str, Value] = {
@@ -151,7 +164,9 @@ def explain_refusal(refusal: Refusal, file: str, person: Person) -> Iterator[Fin
         "group": group,
         "gid": refusal.gid,
     }
-    if refusal.kind in {"root", "mode"}:
+    if refusal.kind in {"root", "mode"} and fifo:
+        yield Finding("unreadable_fifo", values)
+    elif refusal.kind in {"root", "mode"}:
         yield Finding(f"unreadable_{refusal.kind}", values)
     elif refusal.kind == "group":
         yield Finding("unreadable_group" if person.name else "unreadable_group_unit", values)

@@ -29,7 +29,7 @@ UNIT = re.compile(r" |[!-~]+[\u3000-\u3002\uff09]*|[^ -~][\u3000-\u3002\uff09]*"
 """What stays in one line: a blank, a word, a Japanese character; with punctuation behind it."""
 NAMES = frozenset(("gid", "pid", "port"))
 """Numbers that count nothing."""
-READY = frozenset(("flags",))
+READY = frozenset(("flags", "journalctl", "query", "again"))
 """Values that are words of a command already, quoted one by one."""
 
 
