@@ -430,6 +430,12 @@ def _run(config: Config) -> int:
     # Python's way out would look for garbage in all that there is, again and again: 50 of its 65 ms
     # of processor time, which took 1 s on a busy machine.
     gc.freeze()
+    try:
+        sys.stderr.flush()
+    except OSError:
+        # Whoever read the log has gone: Python would try again on its way out, and end with 120.
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stderr.fileno())
     return status
 
 

@@ -97,6 +97,25 @@ def test_little_to_clear_away(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -
     assert 1 == freeze.call_count
 
 
+@pytest.mark.usefixtures("daemon")
+def test_lost_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Lines that nobody takes any more do not change the exit status on the way out.
+    """
+    reading, writing = os.pipe()
+    os.close(reading)
+    lost = os.fdopen(writing, "w")
+    monkeypatch.setattr(sys, "stderr", lost)
+    lost.write("a line")
+
+    with pytest.raises(BrokenPipeError):
+        lost.flush()
+
+    assert 0 == main([])
+
+    lost.close()  # as Python does on its way out
+
+
 def test_every_flag(daemon: Daemon) -> None:
     """
     Every flag reaches the daemon; a repeatable one replaces its default and keeps its order.

@@ -156,6 +156,7 @@ def test_nothing_yet(tmp_path: Path, journal_directory: Path, exporters: list[Ex
     exporters[0].hear("the journal has no entries of the program yet")
 
     assert 0 == exporters[0].total(ENDED)
+    assert 0 == exporters[0].terminate()
 
 
 def test_missing(
