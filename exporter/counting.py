@@ -309,16 +309,15 @@ class Counting:
         if stamp:
             self._add_message(text, stamp, pid)
             return
-        line = text
-        read = self._grammar.read_line(line)
+        read = self._grammar.read_line(text)
         if read and read.message is None:
             self._additions.count(("lines", "foreign"))
         elif read and read.message is not None:
             self._add_message(read.message, read.stamp, read.pid)
         elif self._bare:
-            self._add_bare(line)
+            self._add_bare(text)
         else:
-            self._continue_header(line)
+            self._continue_header(text)
             self._additions.count(("lines", "malformed"))
 
     def _add_bare(self, line: bytes) -> None:

@@ -8,10 +8,14 @@ Pure; systemd calls them opaque, but nothing else tells an entry that was moved 
 import re
 from typing import NamedTuple
 
-CURSOR = re.compile(
-    r"s=[0-9a-f]{32};i=[0-9a-f]{1,16};b=([0-9a-f]{32});m=([0-9a-f]{1,16});"
-    r"t=([0-9a-f]{1,16});x=([0-9a-f]{1,16})"
-)
+NUMBER = rb"[0-9a-f]{1,16}"
+IDENTITY = rb"[0-9a-f]{32}"
+SHAPE = (
+    rb"s=" + IDENTITY + rb";i=" + NUMBER + rb";b=" + IDENTITY
+    + rb";m=" + NUMBER + rb";t=" + NUMBER + rb";x=" + NUMBER
+)  # fmt: skip
+"""A pattern, without groups."""
+CURSOR = re.compile(SHAPE)
 
 
 class Lasting(NamedTuple):
@@ -31,8 +35,7 @@ def read_cursor(text: bytes) -> str:
     """
     Give a cursor as journalctl takes it, empty for what is none.
     """
-    cursor = text.decode("ascii", "replace")
-    return cursor if CURSOR.fullmatch(cursor) else ""
+    return text.decode("ascii") if CURSOR.fullmatch(text) else ""
 
 
 def is_same(one: str, other: str) -> bool:
@@ -61,7 +64,7 @@ def microseconds_of(cursor: str) -> int:
 
 
 def _lasting(cursor: str) -> Lasting:
-    found = CURSOR.fullmatch(cursor)
-    if found is None:
+    if not read_cursor(cursor.encode()):
         raise ValueError(cursor)
-    return Lasting(*found.groups())
+    _, _, *lasting = (part[2:] for part in cursor.split(";"))
+    return Lasting(*lasting)

@@ -333,11 +333,11 @@ class Journal:
         """
         Leave out what is not to be counted, and move the place over all of them.
         """
-        known = [said for said in entries if read_cursor(said.cursor)]
+        known = [said for said in entries if said.cursor]
         self.statistics.cut_lines += len(entries) - len(known)
         if not known:
             return known
-        self._cursor, self._passed = read_cursor(known[-1].cursor), False
+        self._cursor, self._passed = known[-1].cursor, False
         self._behind = self._behind and self._is_before_newest(self._cursor)
         if self._expected:
             known = self._find_expected(known)
@@ -353,10 +353,9 @@ class Journal:
         """
         expected, self._expected = self._expected, ""
         for number, said in enumerate(entries, 1):
-            cursor = read_cursor(said.cursor)
-            if is_same(cursor, expected):
+            if is_same(said.cursor, expected):
                 return entries[number:]
-            if not is_same_moment(cursor, expected):
+            if not is_same_moment(said.cursor, expected):
                 break
         self._lose("going on at the next entry left")
         return entries

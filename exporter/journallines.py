@@ -11,6 +11,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from exporter.cursor import SHAPE, read_cursor
 from exporter.entry import MOST_LETTERS, escape, write_second, write_sender, write_stamp
 from exporter.export import Fields, read_fields
 from exporter.generation import LINE_BYTES
@@ -26,7 +27,7 @@ FIELDS = (b"MESSAGE", *SENDER)
 # As large as journald's own fields are; a sender's may be of any size, and is kept for the next.
 OTHER_FIELDS = rb"((?>(?:(?!MESSAGE=)[^=\n]{1,64}+=.{0,256}+\n){0,12}))"
 PLAIN = re.compile(
-    rb"__CURSOR=(.++)\n"
+    rb"__CURSOR=(" + SHAPE + rb")\n"
     rb"__REALTIME_TIMESTAMP=(\d{10})(\d{6})\n"  # from 2001 to 2286
     rb"(?>(?:__[A-Z_]++=.*+\n)*)"
     + OTHER_FIELDS + rb"MESSAGE=([^\x00-\x1f\x7f]*+)\n" + OTHER_FIELDS + rb"\n"
@@ -38,8 +39,8 @@ class Said(NamedTuple):
     One entry.
     """
 
-    cursor: bytes
-    """As it stands there; empty in what is no entry of journalctl's."""
+    cursor: str
+    """Empty in what is no entry of journalctl's."""
     line: bytes
     """Without a newline; longer than `LINE_BYTES`, of whatever, when the message is."""
 
@@ -57,14 +58,14 @@ def write_lines(data: bytes) -> tuple[list[Said], bytes]:
             cursor, second, fraction, before, message, behind = plain.groups()
             pri, sender = _write_sender(before, behind)
             line = b"%s%s.%sZ%s%s" % (pri, write_second(int(second)), fraction, sender, message)
-            said.append(Said(cursor, line))
+            said.append(Said(cursor.decode("ascii"), line))
             at = plain.end()
             continue
         read = read_fields(data, at)
         if read is None:
             break
         fields, at = read
-        said.append(Said(fields.get(CURSOR, b""), _write_any(fields)))
+        said.append(Said(read_cursor(fields.get(CURSOR, b"")), _write_any(fields)))
     return said, data[at:]
 
 
