@@ -8,6 +8,7 @@ stood there: a file may have been cut and have grown again between two looks.
 Knows nothing of names and of other files, and never waits.
 """
 
+import errno
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +37,7 @@ class Statistics:
     """Last lines without a newline, left behind with their file."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Generation:
     """
     One file being read.
@@ -104,6 +105,20 @@ class Generation:
         self.tail = self.source.read_at(position - length, length)
         self.position = self.scanned = position
         self.recent.clear()
+
+    def go_on(self, mark: Mark) -> bool:
+        """
+        Go on at a mark, or at the end of what a cut has left of a file; say whether it was cut.
+
+        OSError when neither is there by now: it is being cut, or copied and emptied.
+        """
+        cut = isinstance(self.source, Plain) and mark.was_cut_to(self.source, self._size())
+        self.go_to(self._size() if cut else mark.position)
+        whole = len(self.tail) == min(self.position, FINGERPRINT_BYTES)
+        same = fingerprint(self.head) == mark.head and (cut or fingerprint(self.tail) == mark.tail)
+        if whole and same:
+            return cut
+        raise OSError(errno.ESTALE, "was cut just now", str(self.path))
 
     def read(self, now: float, statistics: Statistics) -> Generator[bytes, None, bool]:
         """
@@ -205,6 +220,13 @@ class Generation:
         self.recent.append(data[before:end])
         while sum(map(len, self.recent[1:])) > RECENT_BYTES:
             del self.recent[0]
+
+    def take_back(self, statistics: Statistics) -> None:
+        """
+        Begin anew: what was taken so far is handed out another time.
+        """
+        statistics.read_bytes -= self.scanned
+        self.go_to(0)
 
     def give_up(self, statistics: Statistics) -> None:
         """

@@ -21,7 +21,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -86,15 +86,16 @@ class Register:
         self.left.append(mark)
         del self.left[:-MOST_LEFT]
 
-    def position_in(self, device: int, inode: int, source: Plain | Compressed) -> int:
+    def mark_in(self, source: Plain | Compressed) -> Mark | None:
         """
-        Give the position at which a file was left, 0 for one that is new.
+        Give the place at which a file was left, None for one that is new.
         """
+        status = source.status()
         awaited = [mark for log in self.logs for mark in log.marks]
         for mark in (*awaited, *reversed(self.left)):
-            if (mark.device, mark.inode) == (device, inode) and mark.fits(source):
-                return mark.position
-        return 0
+            if (mark.device, mark.inode) == (status.st_dev, status.st_ino) and mark.fits(source):
+                return mark
+        return None
 
 
 @dataclass(slots=True)
@@ -182,7 +183,6 @@ class LogFile:
         if self.marks:
             return
         # The old files first: what is known of them decides which others are new.
-        self._open_missed(now)
         old = self._files.copy()
         for file in old:
             yield from self._read_file(file, now)
@@ -205,7 +205,7 @@ class LogFile:
         Be done with the name for good: it stands for something that is no file.
         """
         while self._files:
-            self._leave(self._files.pop(0))
+            self._leave(self._files[0])
         self.register.logs = [log for log in self.register.logs if log is not self]
 
     def reopen(self) -> None:
@@ -272,7 +272,10 @@ class LogFile:
         for sibling in later:
             known = {file.identity for file in self._files}
             if sibling.identity not in known and not self._is_copy(sibling):
-                self._add(sibling.path, sibling.open(), now, sibling.modified)
+                source = sibling.open()
+                with closed_on_error(source):
+                    mark = self.register.mark_in(source)
+                    self._add(sibling.path, source, now, sibling.modified, mark)
                 self.statistics.rotations += 1
                 newer = {other.identity for other in siblings[siblings.index(sibling) + 1 :]}
                 if present and present not in {other.identity for other in siblings}:
@@ -281,24 +284,34 @@ class LogFile:
                 self._files.insert(next(at, len(self._files)), self._files.pop())
         self._gap = self._gap_since = None
 
-    def _open_missed(self, now: float) -> None:
+    def _open_missed(self, present: Generation, since: int, now: float) -> list[Generation]:
         """
         Open what was copied away from the present file before any of it was read.
         """
-        present = self._files[-1] if self._files else None
-        if present is None or present.position or not has_changed(present):
-            return
+        if present is not self._files[-1]:
+            return []
         if self._gap_since is None:
-            self._gap_since = present.modified
-        known = len(self._files)
+            self._gap_since = since
+        known = self._files.copy()
         try:
             self._fill_gap(present.identity, now)
         except OSError as error:
             self._fail(error)
-            known = 0
-        if len(self._files) > known:
-            # The line that was being written is there.
-            present.scanned = 0
+        older = self._files[: self._files.index(present)]
+        return [file for file in older if file not in known]
+
+    def _repeats(self, file: Generation) -> bool:
+        """
+        Say whether an older file is a copy that is being made of an open one.
+        """
+        if not file.position or file is self._files[-1]:
+            return False
+        mark = file.mark()
+        return any(
+            mark.fits(known.source) or (known.position and known.mark().fits(file.source))
+            for known in self._files
+            if known is not file and isinstance(known.source, Plain)
+        )
 
     def _put_last(self, present: tuple[int, int] | None) -> bool:
         """
@@ -328,9 +341,13 @@ class LogFile:
             newest = self._files[-1] if self._files else None
             self._base = Path(os.path.realpath(self.path))
             source = Plain(open_plain(self._base))
-            file = self._add(self._base, source, now, source.status().st_mtime_ns)
-            if newest and not file.position and self._is_moved(newest, source):
-                file.go_to(newest.position)
+            with closed_on_error(source):
+                mark = self.register.mark_in(source)
+                moved = mark is None and newest is not None and self._is_moved(newest, source)
+                if newest and moved:
+                    mark = newest.mark()
+                file = self._add(self._base, source, now, source.status().st_mtime_ns, mark)
+            if moved:
                 self._gap = None
             elif self._skip and self._skip[0] == file.identity and not file.position:
                 end = min(self._skip[1], source.status().st_size)
@@ -353,21 +370,16 @@ class LogFile:
         source: Plain | Compressed,
         now: float,
         modified: int,
-        position: int | None = None,
+        mark: Mark | None,
     ) -> Generation:
         """
-        Begin with a file, or go on with it where any log has left it; OSError closes it.
+        Begin with a file, or go on with it where it was left.
         """
-        try:
-            status = source.status()
-            identity = (status.st_dev, status.st_ino)
-            if position is None:
-                position = self.register.position_in(*identity, source)
-            file = Generation(0, path, source, *identity, modified=modified, quiet_since=now)
-            file.go_to(position)
-        except OSError:
-            source.close()
-            raise
+        status = source.status()
+        identity = (status.st_dev, status.st_ino)
+        file = Generation(0, path, source, *identity, modified=modified, quiet_since=now)
+        if mark and file.go_on(mark):
+            self.statistics.truncations += 1
         file.number = self._next_number()
         file.borrowed = self.register.readers.setdefault(identity, self) is not self
         self._files.append(file)
@@ -392,12 +404,8 @@ class LogFile:
             while left:
                 i, (sibling, source) = left.pop()
                 mark = self.marks[i]
-                position = mark.position
-                if isinstance(source, Plain) and source.status().st_size < position:
-                    # Cut while nobody looked: what is left of it was handed out.
-                    position = source.status().st_size
-                    self.statistics.truncations += 1
-                file = self._add(sibling.path, source, now, mark.modified, position)
+                with closed_on_error(source):
+                    file = self._add(sibling.path, source, now, mark.modified, mark)
                 self.resumed[file.number] = i
         except OSError as error:
             self._fail(error)
@@ -420,6 +428,12 @@ class LogFile:
         """
         candidates = self._list_candidates()
         found = find_all(self.marks, candidates)
+        for i, (sibling, source) in list(found.items()):
+            # Of an old file that was empty only the inode is known, and that may be another's.
+            changed = sibling.modified != self.marks[i].modified and sibling.path != self._base
+            if changed and not self.marks[i].position:
+                source.close()
+                del found[i]
         if len(found) == len(self.marks) or names_of(candidates) == names_of(
             self._list_candidates()
         ):
@@ -438,12 +452,20 @@ class LogFile:
         return [present, *candidates] if present else candidates
 
     def _list_siblings(self) -> list[Sibling]:
-        return list_siblings(self._base or self.path, self.between)
+        """
+        List the older generations; OSError when they are just being moved.
+        """
+        base = self._base or self.path
+        siblings = list_siblings(base, self.between)
+        # A file that goes from name to name meanwhile may be met by neither.
+        if names_of(siblings) == names_of(list_siblings(base)):
+            return siblings
+        raise OSError(errno.ESTALE, "was rotated just now")
 
     # ---- reading them -------------------------------------------------------------------------
 
     def _read_file(self, file: Generation, now: float) -> Iterator[Chunk]:
-        if file.borrowed:
+        if file.borrowed or file not in self._files:  # or dropped in the meantime
             return
         try:
             while (yield from self._read_chunks(file, now)):
@@ -455,12 +477,28 @@ class LogFile:
         """
         Give a file's lines; True when what was read of it is gone from it.
         """
+        begins, since = not file.position, file.modified
         lines = file.read(now, self.statistics)
         while True:
-            try:
-                chunk = next(lines)
-            except StopIteration as end:
-                return bool(end.value)
+            chunk, end = next_of(lines)
+            touched = chunk is not None or end or file.modified != since
+            if begins and touched:
+                if self._repeats(file):
+                    self._drop(file)
+                    return False
+                # Not before: until its first bytes were taken it could still be copied and emptied.
+                missed = self._open_missed(file, since, now)
+                if missed:
+                    file.take_back(self.statistics)
+                    for other in missed:
+                        yield from self._read_file(other, now)
+                    # A copy that is being made would be found again and again.
+                    begins = any(other in self._files for other in missed)
+                    since, lines = file.modified, file.read(now, self.statistics)
+                    continue
+            if chunk is None:
+                return end
+            begins = begins and not file.position
             head = file.source.read_at(0, HEAD_BYTES) if chunk and file.fresh else b""
             file.fresh = file.fresh and not chunk
             yield Chunk(file.number, chunk, head)
@@ -479,15 +517,20 @@ class LogFile:
             file.go_back()
             file.number, file.fresh = self._next_number(), True
         for rest in rests:
-            yield from self._read_chunks(rest, now)
-            self._files.remove(rest)
-            self._leave(rest)
+            if rest in self._files:
+                yield from self._read_chunks(rest, now)
+            if rest in self._files:
+                self._leave(rest)
 
     def _open_copies(self, file: Generation, now: float) -> list[Generation]:
         """
         Put the copies of a truncated file in front of it, to be read on from where it was.
         """
         copies = self._find_copies(file)
+        for known in self._files.copy():
+            # Found while it was being made.
+            if known is not file and known.identity in {copy.identity for copy in copies}:
+                self._drop(known)
         sources: list[Plain | Compressed] = []
         try:
             sources.extend(copy.open() for copy in copies)
@@ -546,12 +589,23 @@ class LogFile:
             quiet = oldest.superseded and now - oldest.quiet_since >= GRACE_SECONDS
             if not quiet and len(self._files) <= MOST_FILES:
                 return
-            self._leave(self._files.pop(0))
+            self._leave(oldest)
+
+    def _drop(self, file: Generation) -> None:
+        """
+        Close a file as if it had not been opened.
+        """
+        file.take_back(self.statistics)
+        self._files.remove(file)
+        if not file.borrowed:
+            self.register.readers.pop(file.identity, None)
+        file.source.close()
 
     def _leave(self, file: Generation) -> None:
         """
         Close a file for good.
         """
+        self._files.remove(file)
         file.give_up(self.statistics)
         if not file.borrowed:
             self.register.leave(file.mark())
@@ -581,6 +635,18 @@ def open_again(
     return source
 
 
+@contextmanager
+def closed_on_error(source: Plain | Compressed) -> Iterator[None]:
+    """
+    Close a file if an OSError ends what is done with it.
+    """
+    try:
+        yield
+    except OSError:
+        source.close()
+        raise
+
+
 def nothing_before(moment: int) -> Mark:
     """
     Make the mark of a log that did not exist at a moment, nanoseconds since the epoch.
@@ -588,11 +654,14 @@ def nothing_before(moment: int) -> Mark:
     return Mark(0, 0, 0, "", "", moment)
 
 
-def has_changed(file: Generation) -> bool:
+def next_of(lines: Generator[bytes, None, bool]) -> tuple[bytes | None, bool]:
     """
-    Say whether a file that was looked at before has been written to since.
+    Give the next of some chunks, or None and what they end with.
     """
-    return file.source.status().st_mtime_ns != file.modified
+    try:
+        return next(lines), False
+    except StopIteration as end:
+        return None, bool(end.value)
 
 
 def names_of(siblings: list[Sibling]) -> list[tuple[Path, tuple[int, int]]]:

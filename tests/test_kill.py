@@ -27,12 +27,12 @@ from exporter.catalogue import load_catalogue
 from exporter.config import Address, Config
 from exporter.ownlog import configure_log
 
-KILLS = int(os.environ.get("KILLS", "60"))
+KILLS = int(os.environ.get("KILLS", "200"))
 SEED = int(os.environ.get("KILLS_SEED", "0")) or random.SystemRandom().randrange(1, 1_000_000)
 LIFE_SECONDS = 0.25
 """The longest life: about as long as a daemon takes to start and to catch up, four times."""
 DEADLINE_SECONDS = 30.0
-LOOK_EVERY = 20
+LOOK_EVERY = 40
 """Kills between two lives that last until there is something to see, however slow the machine."""
 MOST_GENERATIONS = 40
 

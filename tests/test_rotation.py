@@ -51,7 +51,7 @@ from exporter import logfile, siblings
 from exporter.generation import CHUNK_BYTES, LINE_BYTES, Statistics
 from exporter.logfile import GRACE_SECONDS, MOST_FILES, LogFile, Register
 from exporter.mark import FINGERPRINT_BYTES, Mark
-from exporter.siblings import Plain, open_plain
+from exporter.siblings import Plain, Sibling, open_plain
 
 EXAMPLES = int(os.environ.get("ROTATION_EXAMPLES", "150"))
 COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
@@ -239,6 +239,16 @@ class World:
                 self._stamp(copy)
             self.truncate(0)
             self._bring_along()
+
+    def copy(self, share: float, copy: Path | None = None) -> Path:
+        """
+        Copy the log as far as that got by now, or go on with a copy.
+        """
+        copy = copy or self._make_room()
+        data = self.path.read_bytes()
+        copy.write_bytes(data[: int(share * len(data))])
+        self._stamp(copy)
+        return copy
 
     def truncate(self, length: int) -> None:
         """
@@ -1269,6 +1279,56 @@ def test_rotated_before_it_is_opened(world: World, monkeypatch: pytest.MonkeyPat
 
     assert world.written == world.counted
     assert 2 == world.log.statistics.rotations
+
+
+def test_missed_by_a_listing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A file that is renamed while a directory is listed may be missed: then it is listed again.
+    """
+    listings: list[list[Sibling]] = [[]]
+
+    def list_siblings(path: Path, *_: Callable[[], None]) -> list[Sibling]:
+        return listings.pop() if listings else siblings.list_siblings(path)
+
+    world.write(2)
+    world.look()
+    for _ in range(2):
+        world.rename()
+        world.write(2)
+    monkeypatch.setattr(logfile, "list_siblings", list_siblings)
+    world.look()
+
+    assert "was rotated just now" == world.log.problem
+
+    world.end()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
+def test_copy_that_is_being_made(share: float, world: World, *, read: bool) -> None:
+    """
+    A copy that copytruncate is still at is no generation of its own, and no rest that is new.
+    """
+    world.rename()
+    world.look()
+    if read:
+        world.write(3)
+        world.look()
+    world.save()
+    world.rename()
+    # With an empty file gone that the state knows, all that is younger is looked through.
+    world.compress(0)
+    world.write(5)
+    copy = world.copy(share)
+    world.restart()
+    world.look()
+    world.copy(1.0, copy)
+    world.look()
+    world.check()
+    world.truncate(0)
+    world.look()
+    world.write(2)
+    world.end()
 
 
 @pytest.mark.parametrize("suffix", COMPRESSORS)
