@@ -8,6 +8,8 @@ after a restart and have no bulk observe.
 import platform
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.core import (
@@ -16,10 +18,20 @@ from prometheus_client.core import (
     GaugeMetricFamily,
     HistogramMetricFamily,
     Metric,
+    Sample,
 )
 from prometheus_client.registry import Collector
 
 from exporter import REVISION, __version__
+from exporter import tally as plain
+from exporter.exposition import (
+    MOST_SERIES,
+    Direct,
+    write_count,
+    write_exemplar,
+    write_series,
+    write_value,
+)
 from exporter.tally import Histogram, Key, Snapshot, Tally
 
 
@@ -277,6 +289,61 @@ FAMILIES: Mapping[str, Family] = {
 }
 
 
+class TallyMetric(Direct):
+    """
+    A family and its numbers; prometheus_client's form of them is made only for those who ask.
+    """
+
+    def __init__(self, family: Family, bounds: tuple[float, ...]) -> None:
+        """
+        Begin without numbers; `bounds` are those of the tally's histograms.
+        """
+        super().__init__(family.name.removesuffix("_total"), family.help, family.kind)
+        self._family = family
+        self._bounds = bounds
+        self.numbers: list[tuple[Key, float]] = []
+        self.histograms: list[tuple[Key, Histogram]] = []
+
+    @property
+    def samples(self) -> list[Sample]:
+        """
+        Give the samples as prometheus_client has them.
+        """
+        metric = new_metric(self._family)
+        if isinstance(metric, HistogramMetricFamily):
+            for key, histogram in self.histograms:
+                buckets = cumulate(self._bounds, histogram, self._family.exemplar)
+                metric.add_metric(key[1:], buckets, histogram.sum)
+        else:
+            for key, value in self.numbers:
+                metric.add_metric(key[1:], value)
+        return metric.samples
+
+    @samples.setter
+    def samples(self, samples: list[Sample]) -> None:
+        """
+        Ignore what prometheus_client begins with.
+        """
+
+    def write_samples(self, *, openmetrics: bool) -> Iterable[str]:
+        """
+        Write the numbers.
+        """
+        for key, value in self.numbers:
+            text = write_count(value) if isinstance(value, int) else write_value(value)
+            yield f"{name_series(key)} {text}\n"
+        for key, histogram in self.histograms:
+            *buckets, count, total = name_histogram(key, self._bounds)
+            counts = accumulate(histogram.buckets)
+            for series, number, exemplar in zip(buckets, counts, histogram.exemplars, strict=True):
+                text = write_count(number)
+                if exemplar and openmetrics:
+                    text += write_exemplar(new_exemplar(exemplar, self._family.exemplar))
+                yield f"{series} {text}\n"
+            yield f"{count} {write_count(sum(histogram.buckets))}\n"
+            yield f"{total} {write_value(histogram.sum)}\n"
+
+
 class TallyCollector(Collector):
     """
     Shows a tally to prometheus_client.
@@ -287,6 +354,8 @@ class TallyCollector(Collector):
         Show `tally` at each scrape.
         """
         self._tally = tally
+        self._order: dict[Key, None] = {}
+        """The counters, sorted; to sort 3,000 takes 1.2 ms."""
 
     def describe(self) -> Iterable[Metric]:
         """
@@ -296,19 +365,19 @@ class TallyCollector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """
-        Give all families, numbers of one moment.
+        Give all families, numbers of one moment, sorted so that two scrapes can be compared by eye.
         """
         snapshot = self._tally.snapshot()
-        metrics = {name: new_metric(family) for name, family in FAMILIES.items()}
-        for (name, *labels), value in samples_of(snapshot):
-            metric = metrics[name]
-            assert not isinstance(metric, HistogramMetricFamily)  # noqa: S101 - see FAMILIES
-            metric.add_metric(labels, value)
-        for (name, *labels), histogram in sorted(snapshot.histograms.items()):
-            metric = metrics[name]
-            assert isinstance(metric, HistogramMetricFamily)  # noqa: S101 - see FAMILIES
-            buckets = cumulate(self._tally.bounds, histogram, FAMILIES[name].exemplar)
-            metric.add_metric(labels, buckets, histogram.sum)
+        counts = snapshot.counts
+        metrics = {name: TallyMetric(one, self._tally.bounds) for name, one in FAMILIES.items()}
+        if self._order.keys() != counts.keys():
+            self._order = dict.fromkeys(sorted(counts))
+        for key, value in gauges_of(snapshot):
+            metrics[key[0]].numbers.append((key, value))
+        for key in self._order:
+            metrics[key[0]].numbers.append((key, counts[key]))
+        for key, histogram in sorted(snapshot.histograms.items()):
+            metrics[key[0]].histograms.append((key, histogram))
         return metrics.values()
 
 
@@ -346,15 +415,54 @@ def new_metric(
             return HistogramMetricFamily(family.name, family.help, labels=family.labels)
 
 
-def samples_of(snapshot: Snapshot) -> Iterator[tuple[Key, float]]:
+def gauges_of(snapshot: Snapshot) -> Iterator[tuple[Key, float]]:
     """
-    Give the counters and gauges, sorted so that two scrapes can be compared by eye.
+    Give the gauges.
     """
     yield ("build_info", __version__, REVISION, platform.python_version()), 1.0
     yield ("sessions_in_progress",), float(snapshot.sessions_in_progress)
     yield ("processes",), float(snapshot.processes)
     yield from sorted(snapshot.gauges.items())
-    yield from sorted(snapshot.counts.items())
+
+
+@lru_cache(MOST_SERIES)
+def name_series(key: Key) -> str:
+    """
+    Write the name and the labels of a counter or gauge.
+    """
+    family = FAMILIES[key[0]]
+    return write_series(family.name, tuple(zip(family.labels, key[1:], strict=True)))
+
+
+@lru_cache(MOST_SERIES)
+def name_histogram(key: Key, bounds: tuple[float, ...]) -> list[str]:
+    """
+    Write the names and labels of a histogram: one for each bucket, then count and sum.
+    """
+    family = FAMILIES[key[0]]
+    labels = tuple(zip(family.labels, key[1:], strict=True))
+    return [
+        *(
+            write_series(f"{family.name}_bucket", (*labels, ("le", le)))
+            for le in write_bounds(bounds)
+        ),
+        write_series(f"{family.name}_count", labels),
+        write_series(f"{family.name}_sum", labels),
+    ]
+
+
+def write_bounds(bounds: tuple[float, ...]) -> list[str]:
+    """
+    Write the upper bounds of a histogram's buckets.
+    """
+    return [*map(repr, bounds), "+Inf"]
+
+
+def new_exemplar(exemplar: plain.Exemplar, label: str) -> Exemplar:
+    """
+    Make prometheus_client's form of an exemplar.
+    """
+    return Exemplar({label: exemplar.id}, exemplar.seconds, exemplar.timestamp)
 
 
 def cumulate(
@@ -363,16 +471,10 @@ def cumulate(
     """
     Give a histogram's buckets as Prometheus wants them: each with all below it, "+Inf" last.
     """
-    buckets: list[tuple[str, float] | tuple[str, float, Exemplar]] = []
-    total = 0
-    for bound, count, exemplar in zip(
-        (*map(repr, bounds), "+Inf"), histogram.buckets, histogram.exemplars, strict=True
-    ):
-        total += count
-        if exemplar is None:
-            buckets.append((bound, float(total)))
-            continue
-        labels = {exemplar_label: exemplar.id}
-        timestamp = exemplar.timestamp
-        buckets.append((bound, float(total), Exemplar(labels, exemplar.seconds, timestamp)))
-    return buckets
+    counts = map(float, accumulate(histogram.buckets))
+    return [
+        (le, count, new_exemplar(exemplar, exemplar_label)) if exemplar else (le, count)
+        for le, count, exemplar in zip(
+            write_bounds(bounds), counts, histogram.exemplars, strict=True
+        )
+    ]

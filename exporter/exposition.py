@@ -2,11 +2,13 @@
 Metrics -> the text of an answer, byte for byte what prometheus_client 0.26 writes, but faster.
 
 prometheus_client escapes names and labels rune by rune at each scrape, 15 us for a series.  Here
-what stands in front of a value is made once for each series and remembered, which leaves 2 us.
-Whatever is not a plain counter, gauge or histogram it leaves to prometheus_client.
+what stands in front of a value is made once for each series and remembered, and a metric may write
+its samples by itself, without prometheus_client's form of each: 1 us.  Whatever is not a plain
+counter, gauge or histogram it leaves to prometheus_client.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import TypeAlias
@@ -43,6 +45,18 @@ class Only(Collector):
         return [self._metric]
 
 
+class Direct(Metric, ABC):
+    """
+    A plain metric that writes its samples by itself.
+    """
+
+    @abstractmethod
+    def write_samples(self, *, openmetrics: bool) -> Iterable[str]:
+        """
+        Give a line, newline included, for each of `samples`.
+        """
+
+
 def write_exposition(registry: Collector, encode: Encode, content_type: str) -> bytes:
     """
     Write what `encode`, which gives this content type, would write.
@@ -64,6 +78,9 @@ def write_metric(metric: Metric, *, openmetrics: bool) -> bytes:
     if metric.unit or metric.type not in PLAIN_KINDS:
         return b""
     lines = [write_head(metric.name, metric.documentation, metric.type, openmetrics=openmetrics)]
+    if isinstance(metric, Direct):
+        lines += metric.write_samples(openmetrics=openmetrics)
+        return "".join(lines).encode()
     for sample in metric.samples:
         series = write_series(sample.name, tuple(sample.labels.items()))
         if not series or sample.timestamp is not None or sample.native_histogram is not None:
@@ -123,6 +140,13 @@ def write_value(value: float) -> str:
         return text  # an exponent already, or none needed
     mantissa = f"{whole[0]}.{whole[1:]}{fraction}".rstrip("0.")
     return f"{mantissa}e+{len(whole) - 1:02d}"
+
+
+def write_count(count: int) -> str:
+    """
+    Write a whole number as `write_value` does.
+    """
+    return f"{count}.0" if 0 <= count < 10**LONGEST_WHOLE else write_value(count)
 
 
 def escape(text: str) -> str:

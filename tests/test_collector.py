@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import Metric
+from prometheus_client.exposition import choose_encoder
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_openmetrics,
@@ -23,7 +24,8 @@ from exporter.catalogue import load_catalogue
 from exporter.collector import FAMILIES, TallyCollector, new_registry
 from exporter.config import DEFAULT_BUCKETS
 from exporter.counters import zero_counters, zero_histograms
-from exporter.tally import Additions, Key, Tally
+from exporter.exposition import write_exposition
+from exporter.tally import Additions, Key, Observation, Tally
 
 # METRICS.md, word for word.
 METRICS = """
@@ -79,6 +81,8 @@ BUCKETS = (
 )  # fmt: skip
 # What a label's value may hold that an exposition has to write otherwise.
 HOSTILE = ('"', "\\", "\n", "\\n", "{}", 'a"} 1\nb{c="', "# HELP x", "日本語ミルター", "\ufffd", "")
+
+TEXTS = st.text(st.characters(codec="utf-8"), max_size=10) | st.sampled_from(HOSTILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,3 +452,43 @@ def test_promtool_would_say_something() -> None:
     It does say something where there is something wrong.
     """
     assert "no help text" in check_metrics(b"# TYPE a_total counter\na_total 1\n")
+
+
+@pytest.mark.parametrize("accept", ["", "application/openmetrics-text;version=1.0.0"])
+@settings(max_examples=60)
+@given(
+    counts=st.dictionaries(
+        st.tuples(st.just("milters_ended"), TEXTS, TEXTS, TEXTS) | st.just(("quarantines",)),
+        st.integers(0, 10**19),
+    ),
+    observations=st.lists(
+        st.tuples(
+            st.just(("session_disconnected_after",)) | st.tuples(st.just("milter_duration"), TEXTS),
+            st.floats(0.0, 1e9),
+            st.integers(0, 10**20).map(lambda id_: str(id_).encode()),
+            st.sampled_from([b"", b"at 1.5"]),
+            st.integers(1, 10**7),
+        ),
+    ),
+    bounds=st.lists(st.floats(1e-9, 1e9), unique=True, min_size=1).map(sorted),
+)
+def test_written_at_once(
+    accept: str,
+    counts: dict[Key, int],
+    observations: list[Observation],
+    bounds: list[float],
+) -> None:
+    """
+    A tally is written past prometheus_client as it would write it, once and again.
+    """
+    tally = Tally(bounds)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(TallyCollector(tally))
+    encode, content_type = choose_encoder(accept)
+    # Each time with another series than the scrape before.
+    for key, count in [*counts.items(), *counts.items()]:
+        tally.count(key, count)
+        additions = Additions("log", observations=observations)
+        tally.add(additions, lambda stamp: 1.5 if stamp else None)
+
+        assert encode(registry) == write_exposition(registry, encode, content_type)
