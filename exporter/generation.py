@@ -19,6 +19,7 @@ from exporter.siblings import Compressed, Plain
 CHUNK_BYTES = 256 * 1024
 LINE_BYTES = 1024 * 1024
 RECENT_BYTES = 256 * 1024
+NEWLINE = ord("\n")
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ class Generation:
     """The bytes just before `position`, at most `FINGERPRINT_BYTES`."""
     modified: int = 0
     """When the file had been written to before it was last read, nanoseconds since the epoch."""
+    at_end: bool = False
+    """Whether what was taken last is all there was."""
     fresh: bool = True
     """Whether no line was handed out yet."""
     borrowed: bool = False
@@ -65,7 +68,7 @@ class Generation:
     quiet_since: float = 0.0
     superseded: bool = False
     """Whether a newer file has lines; until then its writer may not know of that one."""
-    recent: list[bytes] = field(default_factory=list)
+    recent: list[memoryview] = field(default_factory=list)
     """What was handed out last, up to `position`: about `RECENT_BYTES`, to find where a cut was."""
 
     @property
@@ -134,7 +137,7 @@ class Generation:
                     return True
                 if self._stands():
                     self.give_up(statistics)
-            start = self.scanned
+            start, self.at_end = self.scanned, False
             overlong = start - self.position > LINE_BYTES
             lines = self._skip(statistics) if overlong else self._take()
             if lines is None:
@@ -144,6 +147,9 @@ class Generation:
             self.quiet_since = now
             statistics.read_bytes += self.scanned - start
             yield lines
+            if self.at_end:
+                # A busy writer has added a few lines since: with the next look there are more.
+                return False
         return False
 
     def _has_changed(self) -> bool:
@@ -173,7 +179,8 @@ class Generation:
         # What is compressed does not change, and going back in it is dear.
         before = len(self.tail) if isinstance(self.source, Plain) else 0
         pending = self.scanned - self.position
-        data = self.source.read_at(self.position - before, before + pending + CHUNK_BYTES)
+        wanted = before + pending + CHUNK_BYTES
+        data = self.source.read_at(self.position - before, wanted)
         if not data.startswith(self.tail[:before]):
             return None
         if data.startswith(b"\0", before):
@@ -185,9 +192,12 @@ class Generation:
         if first < 0 or first - before > LINE_BYTES:
             self.scanned = self.position + (len(data) if first < 0 else first) - before
             return b""
-        lines = data[before:end].replace(b"\0", b"")
+        # In front of a position there is a newline nearly always.
+        led = before > 0 and data[before - 1] == NEWLINE
+        lines = data[before - 1 : end] if led else b"\n" + data[before:end]
         self._advance(data, before, end + 1)
-        return b"\n" + lines
+        self.at_end = len(data) < wanted
+        return lines.replace(b"\0", b"")
 
     def _skip(self, statistics: Statistics) -> bytes | None:
         """
@@ -217,7 +227,9 @@ class Generation:
         self.tail = (self.tail + new)[-FINGERPRINT_BYTES:]
         self.position += end - before
         self.scanned = self.position + len(data) - end
-        self.recent.append(data[before:end])
+        taken = memoryview(data)[before:end]
+        # A part keeps all of `data` in memory, and a copy takes its time.
+        self.recent.append(taken if 2 * len(taken) > len(data) else memoryview(bytes(taken)))
         while sum(map(len, self.recent[1:])) > RECENT_BYTES:
             del self.recent[0]
 
@@ -246,7 +258,7 @@ class Generation:
         handed_out = b"".join(self.recent)
         kept = handed_out[: max(cut - (self.position - len(handed_out)), 0)]
         self.go_to(cut)
-        self.recent.append(kept)
+        self.recent.append(memoryview(kept))
 
     def _find_cut(self) -> int:
         """
