@@ -1,8 +1,8 @@
 """
 Every metric's name, help and labels, written out once; a tally -> families at scrape.
 
-Holds no numbers.  prometheus_client's own metric objects are not used: they cannot be restored
-after a restart and have no bulk observe.
+Keeps no numbers between two scrapes.  prometheus_client's own metric objects are not used: they
+cannot be restored after a restart and have no bulk observe.
 """
 
 import platform
@@ -370,11 +370,12 @@ class TallyCollector(Collector):
         snapshot = self._tally.snapshot()
         counts = snapshot.counts
         metrics = {name: TallyMetric(one, self._tally.bounds) for name, one in FAMILIES.items()}
-        if self._order.keys() != counts.keys():
-            self._order = dict.fromkeys(sorted(counts))
+        order = self._order
+        if order.keys() != counts.keys():
+            order = self._order = dict.fromkeys(sorted(counts))
         for key, value in gauges_of(snapshot):
             metrics[key[0]].numbers.append((key, value))
-        for key in self._order:
+        for key in order:
             metrics[key[0]].numbers.append((key, counts[key]))
         for key, histogram in sorted(snapshot.histograms.items()):
             metrics[key[0]].histograms.append((key, histogram))

@@ -59,8 +59,6 @@ class Generation:
     """The bytes just before `position`, at most `FINGERPRINT_BYTES`."""
     modified: int = 0
     """When the file had been written to before it was last read, nanoseconds since the epoch."""
-    at_end: bool = False
-    """Whether what was taken last is all there was."""
     fresh: bool = True
     """Whether no line was handed out yet."""
     borrowed: bool = False
@@ -92,6 +90,16 @@ class Generation:
         head = self.source.read_at(0, FINGERPRINT_BYTES)
         digest = fingerprint(head)
         return Mark(self.device, self.inode, len(head), digest, digest, self.modified)
+
+    def ending(self) -> Mark:
+        """
+        Give a mark at the end of the bytes that the file has now.
+        """
+        size = self._size()
+        length = min(size, FINGERPRINT_BYTES)
+        head = fingerprint(self.source.read_at(0, length))
+        tail = fingerprint(self.source.read_at(size - length, length))
+        return Mark(self.device, self.inode, size, head, tail, self.modified)
 
     def footprint(self) -> Mark:
         """
@@ -137,7 +145,7 @@ class Generation:
                     return True
                 if self._stands():
                     self.give_up(statistics)
-            start, self.at_end = self.scanned, False
+            start = self.scanned
             overlong = start - self.position > LINE_BYTES
             lines = self._skip(statistics) if overlong else self._take()
             if lines is None:
@@ -147,9 +155,6 @@ class Generation:
             self.quiet_since = now
             statistics.read_bytes += self.scanned - start
             yield lines
-            if self.at_end:
-                # A busy writer has added a few lines since: with the next look there are more.
-                return False
         return False
 
     def _has_changed(self) -> bool:
@@ -179,8 +184,7 @@ class Generation:
         # What is compressed does not change, and going back in it is dear.
         before = len(self.tail) if isinstance(self.source, Plain) else 0
         pending = self.scanned - self.position
-        wanted = before + pending + CHUNK_BYTES
-        data = self.source.read_at(self.position - before, wanted)
+        data = self.source.read_at(self.position - before, before + pending + CHUNK_BYTES)
         if not data.startswith(self.tail[:before]):
             return None
         if data.startswith(b"\0", before):
@@ -196,7 +200,6 @@ class Generation:
         led = before > 0 and data[before - 1] == NEWLINE
         lines = data[before - 1 : end] if led else b"\n" + data[before:end]
         self._advance(data, before, end + 1)
-        self.at_end = len(data) < wanted
         return lines.replace(b"\0", b"")
 
     def _skip(self, statistics: Statistics) -> bytes | None:
@@ -232,13 +235,6 @@ class Generation:
         self.recent.append(taken if 2 * len(taken) > len(data) else memoryview(bytes(taken)))
         while sum(map(len, self.recent[1:])) > RECENT_BYTES:
             del self.recent[0]
-
-    def take_back(self, statistics: Statistics) -> None:
-        """
-        Begin anew: what was taken so far is handed out another time.
-        """
-        statistics.read_bytes -= self.scanned
-        self.go_to(0)
 
     def give_up(self, statistics: Statistics) -> None:
         """

@@ -22,7 +22,7 @@ import stat
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from exporter.generation import LINE_BYTES, Generation, Statistics
@@ -82,9 +82,15 @@ class Register:
         """
         Remember a file that is closed.
         """
-        self.readers.pop((mark.device, mark.inode), None)
         self.left.append(mark)
         del self.left[:-MOST_LEFT]
+
+    def release(self, identity: tuple[int, int], log: "LogFile") -> None:
+        """
+        Let another log read a file that this one has closed.
+        """
+        if self.readers.get(identity) is log:
+            del self.readers[identity]
 
     def mark_in(self, source: Plain | Compressed) -> Mark | None:
         """
@@ -128,6 +134,8 @@ class LogFile:
     _numbers: int = 0
     _skip: tuple[tuple[int, int], int] | None = None
     _looked: bool = False
+    _began: int = 0
+    """The moment of a first start, nanoseconds since the epoch: what is older does not count."""
 
     def __post_init__(self) -> None:
         """
@@ -198,7 +206,7 @@ class LogFile:
         Close all files.
         """
         while self._files:
-            self._files.pop().source.close()
+            self._drop(self._files[-1])
 
     def leave(self) -> None:
         """
@@ -255,8 +263,25 @@ class LogFile:
         known = self._looked or self._files or self._gap_since is not None
         if not known and not self.from_beginning and stat.S_ISREG(status.st_mode):
             self._skip = (identity, status.st_size)
+            self._pass_over()
         self._looked = True
         return identity
+
+    def _pass_over(self) -> None:
+        """
+        Have the generations that are there at a first start done with, up to where they end.
+        """
+        self._began = time.time_ns() - TICK_NANOSECONDS
+        self._base = Path(os.path.realpath(self.path))
+        with suppress(OSError):
+            for sibling in self._list_siblings():
+                source = sibling.open()
+                # What is compressed is not written to any more.
+                if isinstance(source, Plain):
+                    file = Generation(0, sibling.path, source, *sibling.identity)
+                    file.go_to(find_line_start(source, source.status().st_size))
+                    self.register.leave(file.mark())
+                source.close()
 
     def _fill_gap(self, present: tuple[int, int] | None, now: float) -> None:
         """
@@ -288,26 +313,27 @@ class LogFile:
         """
         Open what was copied away from the present file before any of it was read.
         """
-        if present is not self._files[-1]:
-            return []
         if self._gap_since is None:
-            self._gap_since = since
+            self._gap_since = max(since, self._began)
         known = self._files.copy()
         try:
             self._fill_gap(present.identity, now)
+            for file in [file for file in self._files if file not in known]:
+                if self._repeats(file):
+                    self._drop(file)
         except OSError as error:
             self._fail(error)
         older = self._files[: self._files.index(present)]
-        return [file for file in older if file not in known]
+        return [file for file in older if file not in known and has_bytes(file)]
 
     def _repeats(self, file: Generation) -> bool:
         """
-        Say whether an older file is a copy that is being made of an open one.
+        Say whether an older file is a copy of an open one, made or still being made.
         """
-        if not file.position or file is self._files[-1]:
+        if file is self._files[-1] or isinstance(file.source, Compressed):
             return False
-        mark = file.mark()
-        return any(
+        mark = file.ending()
+        return mark.position > 0 and any(
             mark.fits(known.source) or (known.position and known.mark().fits(file.source))
             for known in self._files
             if known is not file and isinstance(known.source, Plain)
@@ -325,7 +351,7 @@ class LogFile:
 
     def _is_copy(self, sibling: Sibling) -> bool:
         """
-        Say whether a generation holds, compressed, what was read from its first form.
+        Say whether a generation holds what was read of an open file, or of a closed one, packed.
         """
         marks = [file.footprint() for file in self._files if not file.borrowed]
         if sibling.suffix:
@@ -480,20 +506,22 @@ class LogFile:
         begins, since = not file.position, file.modified
         lines = file.read(now, self.statistics)
         while True:
+            before = replace(self.statistics)
             chunk, end = next_of(lines)
-            touched = chunk is not None or end or file.modified != since
-            if begins and touched:
-                if self._repeats(file):
-                    self._drop(file)
-                    return False
+            if begins and (file.position or (chunk is None and (end or file.modified != since))):
                 # Not before: until its first bytes were taken it could still be copied and emptied.
-                missed = self._open_missed(file, since, now)
+                try:
+                    missed = self._look_back(file, since, now)
+                except OSError:
+                    self._take_back(file, before)
+                    raise
+                if file not in self._files or missed:
+                    self._take_back(file, before)
+                for other in missed:
+                    yield from self._read_file(other, now)
+                if file not in self._files:
+                    return False
                 if missed:
-                    file.take_back(self.statistics)
-                    for other in missed:
-                        yield from self._read_file(other, now)
-                    # A copy that is being made would be found again and again.
-                    begins = any(other in self._files for other in missed)
                     since, lines = file.modified, file.read(now, self.statistics)
                     continue
             if chunk is None:
@@ -502,6 +530,25 @@ class LogFile:
             head = file.source.read_at(0, HEAD_BYTES) if chunk and file.fresh else b""
             file.fresh = file.fresh and not chunk
             yield Chunk(file.number, chunk, head)
+
+    def _look_back(self, file: Generation, since: int, now: float) -> list[Generation]:
+        """
+        With a file's first bytes in hand, drop it if it is a copy; give what is to be read before.
+        """
+        if file is self._files[-1]:
+            return self._open_missed(file, since, now)
+        if self._repeats(file):
+            self._drop(file)
+        return []
+
+    def _take_back(self, file: Generation, before: Statistics) -> None:
+        """
+        Begin a file anew, as if nothing had been taken of it since the statistics were these.
+        """
+        now = self.statistics
+        now.read_bytes, now.overlong_lines = before.read_bytes, before.overlong_lines
+        if file in self._files:
+            file.go_to(0)
 
     def _read_anew(self, file: Generation, now: float) -> Iterator[Chunk]:
         """
@@ -517,8 +564,7 @@ class LogFile:
             file.go_back()
             file.number, file.fresh = self._next_number(), True
         for rest in rests:
-            if rest in self._files:
-                yield from self._read_chunks(rest, now)
+            yield from self._read_chunks(rest, now)
             if rest in self._files:
                 self._leave(rest)
 
@@ -593,23 +639,20 @@ class LogFile:
 
     def _drop(self, file: Generation) -> None:
         """
-        Close a file as if it had not been opened.
+        Close a file.
         """
-        file.take_back(self.statistics)
         self._files.remove(file)
-        if not file.borrowed:
-            self.register.readers.pop(file.identity, None)
+        self.register.release(file.identity, self)
         file.source.close()
 
     def _leave(self, file: Generation) -> None:
         """
         Close a file for good.
         """
-        self._files.remove(file)
         file.give_up(self.statistics)
         if not file.borrowed:
             self.register.leave(file.mark())
-        file.source.close()
+        self._drop(file)
 
     def _fail(self, error: OSError) -> None:
         if isinstance(error, InterruptedError):  # by `between`: the system's own are tried again
@@ -669,6 +712,13 @@ def names_of(siblings: list[Sibling]) -> list[tuple[Path, tuple[int, int]]]:
     Give what a rotation changes: which file has which name.
     """
     return [(sibling.path, sibling.identity) for sibling in siblings]
+
+
+def has_bytes(file: Generation) -> bool:
+    """
+    Say whether there is anything to be read of a file.
+    """
+    return isinstance(file.source, Compressed) or count_unread(file) > 0
 
 
 def count_unread(file: Generation) -> int:

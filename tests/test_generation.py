@@ -263,23 +263,6 @@ def test_recent(reader: Reader) -> None:
     assert RECENT_BYTES <= len(b"".join(reader.file.recent)) <= RECENT_BYTES + CHUNK_BYTES
 
 
-@pytest.mark.parametrize("before", [0, CHUNK_BYTES], ids=["small", "large"])
-def test_ends_at_the_end(before: int, reader: Reader) -> None:
-    """
-    What is written while the lines to a file's end are counted is for the next time.
-    """
-    reader.append(b"x" * before + b"\none\n")
-    reading = reader.file.read(0.0, reader.statistics)
-    chunks = []
-    for chunk in reading:
-        chunks.append(chunk)
-        if chunk.endswith(b"one"):
-            reader.append(b"two\n")
-
-    assert b"one" == b"".join(chunks).rpartition(b"\n")[2]
-    assert [b"two"] == reader.read()
-
-
 def test_recent_in_little_memory(reader: Reader) -> None:
     """
     Of many small reads no more is kept than of a large one.

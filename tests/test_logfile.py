@@ -886,6 +886,32 @@ def test_most_left(path: Path, reader: Reader) -> None:
     assert not path.exists()
 
 
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_first_start_after_a_rotation(path: Path, suffix: str) -> None:
+    """
+    With a log that was empty at a first start nothing older counts, save what is written to it yet.
+    """
+    older = path.with_name(f"mail.log.1{suffix}")
+    data = b"yesterday\nlast night\n"
+    older.write_bytes(gzip.compress(data) if suffix else data)
+    os.utime(older, (2, 2))
+    path.touch()
+    os.utime(path, (1, 1))  # and its writer was told to reopen a second later
+    reader = Reader(LogFile(path, from_beginning=False))
+
+    assert [] == reader.read()
+
+    append(path, b"today\n")
+    expected = [b"today"]
+    if not suffix:
+        append(older, b"late\n")
+        expected = [b"late", b"today"]
+
+    assert expected == sorted(reader.read() + reader.read())
+
+    reader.log.close()
+
+
 # --- what cannot be read ------------------------------------------------------------------------
 
 

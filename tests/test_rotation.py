@@ -28,7 +28,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ from hypothesis.stateful import (
 )
 
 from exporter import logfile, siblings
-from exporter.generation import CHUNK_BYTES, LINE_BYTES, Statistics
+from exporter.generation import CHUNK_BYTES, LINE_BYTES, Generation, Statistics
 from exporter.logfile import GRACE_SECONDS, MOST_FILES, LogFile, Register
 from exporter.mark import FINGERPRINT_BYTES, Mark
 from exporter.siblings import Plain, Sibling, open_plain
@@ -1329,6 +1329,73 @@ def test_copy_that_is_being_made(share: float, world: World, *, read: bool) -> N
     world.look()
     world.write(2)
     world.end()
+
+
+def test_copied_in_the_midst(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    A copy that was begun before a look, and is done before the log's turn in it, counts once.
+    """
+    world.rename()
+    world.look()
+    world.save()
+    world.rename()
+    world.compress(0)
+    world.write(5)
+    copy = world.copy(0.0)
+    world.restart()
+    world.look()
+    world.write(1)
+    read, steps = Generation.read, [copy]
+
+    def finish_and_read(
+        file: Generation, now: float, statistics: Statistics
+    ) -> Generator[bytes, None, bool]:
+        if steps and file.path.name == world.path.name:
+            world.copy(1.0, steps.pop())
+            world.truncate(0)
+        return read(file, now, statistics)
+
+    monkeypatch.setattr(Generation, "read", finish_and_read)
+    world.look()
+    world.check()
+    world.write(2)
+    world.end()
+
+    assert not steps
+
+
+def test_read_error_in_the_midst(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Where another file cannot be read just then, the lines in hand are read once more.
+    """
+    world.write(2)
+    world.look()
+    for _ in range(2):
+        world.rename()
+        world.write(2)
+    broken = world.generations()[-1].stat().st_ino
+    errors: list[int] = []
+    read_at, ending = Plain.read_at, Generation.ending
+
+    def fail_once(source: Plain, position: int, length: int) -> bytes:
+        if errors and source.status().st_ino == broken:
+            raise OSError(errors.pop(), "it is broken")
+        return read_at(source, position, length)
+
+    def break_it(file: Generation) -> Mark:
+        monkeypatch.setattr(Generation, "ending", ending)
+        errors.append(errno.EIO)
+        return file.ending()
+
+    monkeypatch.setattr(Generation, "ending", break_it)
+    monkeypatch.setattr(Plain, "read_at", fail_once)
+    world.look()
+    world.save()
+    world.restart()
+    world.end()
+
+    assert ending is Generation.ending
+    assert not errors
 
 
 @pytest.mark.parametrize("suffix", COMPRESSORS)
