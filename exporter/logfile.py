@@ -453,13 +453,7 @@ class LogFile:
         Find the files of the marks; OSError when one cannot be opened, or is just being moved.
         """
         candidates = self._list_candidates()
-        found = find_all(self.marks, candidates)
-        for i, (sibling, source) in list(found.items()):
-            # Of an old file that was empty only the inode is known, and that may be another's.
-            changed = sibling.modified != self.marks[i].modified and sibling.path != self._base
-            if changed and not self.marks[i].position:
-                source.close()
-                del found[i]
+        found = find_all(self.marks, candidates, self._base or self.path)
         if len(found) == len(self.marks) or names_of(candidates) == names_of(
             self._list_candidates()
         ):

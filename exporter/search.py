@@ -10,23 +10,26 @@ Opens files and closes them again, but never moves a position.
 """
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from exporter.mark import Mark
 from exporter.siblings import Compressed, Plain, Sibling
 
 
 def find_all(
-    marks: list[Mark], candidates: list[Sibling]
+    marks: list[Mark], candidates: list[Sibling], present: Path
 ) -> dict[int, tuple[Sibling, Plain | Compressed]]:
     """
     Find the files of marks and open them, by the marks' places in the list.
+
+    `present` is the log's own pathname.
     """
     left = candidates.copy()
     found: dict[int, tuple[Sibling, Plain | Compressed]] = {}
     try:
         # An empty file is known by its inode alone, and that may be another's by now.
         for i in sorted(range(len(marks)), key=lambda i: not marks[i].position):
-            place = find_again(marks[i], left)
+            place = find_again(marks[i], left, present)
             if place:
                 found[i] = place
                 left.remove(place[0])
@@ -37,14 +40,22 @@ def find_all(
     return found
 
 
-def find_again(mark: Mark, candidates: list[Sibling]) -> tuple[Sibling, Plain | Compressed] | None:
+def find_again(
+    mark: Mark, candidates: list[Sibling], present: Path
+) -> tuple[Sibling, Plain | Compressed] | None:
     """
     Find the file of a mark and open it: the one with its inode, else the first with its bytes.
     """
     same = [one for one in candidates if one.identity == (mark.device, mark.inode)]
     others = [one for one in candidates if one not in same]
     if not mark.position:
-        same, others = [one for one in same if not one.suffix], []
+        # Of an old file that was empty only the inode is known, and that may be another's by now.
+        others = []
+        same = [
+            one
+            for one in same
+            if not one.suffix and (one.path == present or one.modified == mark.modified)
+        ]
     for candidate in (*same, *others):
         source = open_with(candidate, [mark])
         if source:

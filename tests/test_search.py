@@ -14,6 +14,9 @@ from exporter.mark import Mark, fingerprint
 from exporter.search import find_again, find_all, find_copy, find_later, is_copy
 from exporter.siblings import Sibling, list_siblings
 
+PRESENT = Path("mail.log")
+"""The log itself, which is none of the generations here."""
+
 
 def mark_of(path: Path, data: bytes, modified: int = 0) -> Mark:
     """
@@ -49,7 +52,7 @@ def test_by_inode(files: list[Sibling]) -> None:
     Of two files with the bytes the one with the inode is meant.
     """
     for file in files[:2]:
-        found = find_again(mark_of(file.path, b"one\n"), files)
+        found = find_again(mark_of(file.path, b"one\n"), files, PRESENT)
 
         assert found
         assert file == found[0]
@@ -63,12 +66,12 @@ def test_by_bytes(tmp_path: Path, files: list[Sibling]) -> None:
     """
     other = tmp_path / "other"
     other.touch()
-    found = find_again(mark_of(other, b"one\ntwo\n"), files)
+    found = find_again(mark_of(other, b"one\ntwo\n"), files, PRESENT)
 
     assert found
     assert files[0] == found[0]
-    assert find_again(mark_of(other, b"five\n"), files) is None
-    assert find_again(mark_of(other, b""), files) is None
+    assert find_again(mark_of(other, b"five\n"), files, PRESENT) is None
+    assert find_again(mark_of(other, b""), files, PRESENT) is None
     assert files[1] == find_copy(mark_of(other, b"one\n"), files)
     assert find_copy(mark_of(other, b""), files) is None
     assert not is_copy(files[2], [mark_of(other, b""), mark_of(other, b"one\n")])
@@ -80,7 +83,7 @@ def test_inode_of_another(files: list[Sibling]) -> None:
     """
     A file with the inode and other bytes is another one.
     """
-    found = find_again(mark_of(files[2].path, b"one\nthree\n"), files)
+    found = find_again(mark_of(files[2].path, b"one\nthree\n"), files, PRESENT)
 
     assert found
     assert files[1] == found[0]
@@ -93,7 +96,7 @@ def test_empty_ones_last(files: list[Sibling]) -> None:
     A file that has bytes of one mark is not taken for the empty one of another.
     """
     path = files[1].path
-    found = find_all([mark_of(path, b""), mark_of(path, b"one\nthree\n")], files)
+    found = find_all([mark_of(path, b""), mark_of(path, b"one\nthree\n")], files, path)
 
     assert {1} == found.keys()
 
@@ -155,7 +158,7 @@ def test_cannot_be_read(files: list[Sibling], monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(os, "pread", refuse(errno.EIO))
 
     with pytest.raises(OSError, match="Input/output error"):
-        find_all(marks, files)
+        find_all(marks, files, PRESENT)
 
     assert before == len(list(Path("/proc/self/fd").iterdir()))
 
